@@ -1,0 +1,61 @@
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+INIT = (HERE / "spikeinterface_gen" / "__init__.py").read_text(encoding="utf-8")
+README = HERE / "README.md"
+
+# What the analyzer, the quality metrics and the comparison of sortings need comes with these extras.
+SPIKEINTERFACE = "spikeinterface[preprocessing,postprocessing,metrics,comparison,generation]>=0.105"
+
+setup(
+    name="spikeinterface-gen",
+    version=re.search(r'^__version__ = "(.+)"$', INIT, re.MULTILINE).group(1),
+    description="Generative models of neural populations for SpikeInterface, Neo and Elephant",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    license="MIT",
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Bio-Informatics",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.11",
+    packages=find_packages(include=["spikeinterface_gen", "spikeinterface_gen.*"]),
+    include_package_data=True,
+    install_requires=[
+        "elephant>=1.1",
+        "lightning>=2.4",
+        "matplotlib>=3.8",
+        "neo>=0.14.5",
+        "numpy>=2.0",
+        "pandas>=2.2",
+        "probeinterface>=0.4",
+        "quantities>=0.16",
+        "safetensors>=0.4.3",
+        "scipy>=1.13",
+        SPIKEINTERFACE,
+        "torch>=2.4",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        "nwb": ["h5py>=3.10", "pynwb>=2.8"],
+        "sorters": ["spikeinterface[lupin,sortingcomponents,spykingcircus2,tridesclous2]>=0.105"],
+        "tune": ["ray[tune]>=2.40"],
+        "docs": ["numpydoc>=1.8", "sphinx>=8"],
+        "test": [
+            "diffusers>=0.35",
+            "h5py>=3.10",
+            "hypothesis>=6.100",
+            "mypy>=1.13",
+            "pytest>=8.3",
+            "ruff>=0.8",
+            "scikit-learn>=1.5",
+            "setuptools>=77",
+        ],
+    },
+)
