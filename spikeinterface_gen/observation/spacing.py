@@ -216,15 +216,18 @@ def resettle(
             if weights is None:
                 x[moving] = proposed
                 continue
-            longest = weights.shape[1] - 1
             # At either end of a cluster there is no interval to judge: a long one has the weight 1.
+            longest = weights.shape[1] - 1
             before = np.where(chains.first[moving], low[moving] - 2 * longest, before)
             after = np.where(last[moving], high[moving] + 2 * longest, after)
             unit = chains.unit[moving]
-
-            def weight(p: np.ndarray, unit=unit, before=before, after=after) -> np.ndarray:
-                return weights[unit, np.minimum(p - before, longest)] * weights[unit, np.minimum(after - p, longest)]
-
-            accepted = u[moving, 1] * weight(x[moving]) < weight(proposed)
+            present = _weight(weights, unit, before, x[moving], after)
+            accepted = u[moving, 1] * present < _weight(weights, unit, before, proposed, after)
             x[moving[accepted]] = proposed[accepted]
     return x
+
+
+def _weight(weights: np.ndarray, unit: np.ndarray, before: np.ndarray, p: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Weight of positions ``p`` between the spikes before and after: that of the two intervals."""
+    longest = weights.shape[1] - 1
+    return weights[unit, np.minimum(p - before, longest)] * weights[unit, np.minimum(after - p, longest)]

@@ -138,7 +138,7 @@ def place_spikes(
     refractory_ms = refractory_periods_ms(counts)
     refractory = np.maximum(1, np.ceil(refractory_ms * sampling_frequency / 1000.0 - 1e-9)).astype(np.int64)
     weights = _interval_weights(counts, refractory, sampling_frequency)
-    gap_frames = int(round(gap_s * sampling_frequency))
+    gap_frames = round(gap_s * sampling_frequency)
     trial_frames = edges[counts.num_bins]
 
     # One entry a spike, in the order trial, unit, bin: the spikes of a unit in a trial form a chain.
@@ -158,7 +158,8 @@ def place_spikes(
     frame = _across_seams(chains, frame, weights, seed, session_start_frames(trial_frames, gap_frames))
 
     too_close = _violations(chains, frame, refractory, session_start_frames(trial_frames, gap_frames))
-    order = np.lexsort((unit, frame, trial))
+    # One key sorts several times faster than three, and no two spikes share it.
+    order = np.argsort((trial * int(edges[-1]) + frame) * counts.num_units + unit)
     return PlacedSpikes(
         trial=trial[order],
         unit=unit[order],
