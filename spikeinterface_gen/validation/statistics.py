@@ -203,14 +203,14 @@ class TrialStatistics:
         """
         mean, variance = self._moments(trials)
         sd = np.sqrt(np.where(variance > 0, variance, np.nan))
-        chosen = self._of(self.counts.counts, trials)
         lags = np.arange(1, self.num_lags + 1)
-        bins = lagged_bins(self._of(self.counts.num_bins, trials), lags).astype(np.float64)
-        result = np.empty((len(lags), len(mean), len(mean)), np.float32)
-        for k, lag in enumerate(lags):
-            products = coincidences(chosen, [int(lag)])[0]
-            result[k] = (_ratio(products, bins[k]) - np.outer(mean, mean)) / np.outer(sd, sd)
-            np.fill_diagonal(result[k], np.nan)
+        bins = lagged_bins(self._of(self.counts.num_bins, trials), lags)
+        products = coincidences(self._of(self.counts.counts, trials), lags.tolist())
+        result = np.full(products.shape, np.nan, np.float32)
+        chance, scale = np.outer(mean, mean), 1.0 / np.outer(sd, sd)
+        np.fill_diagonal(scale, np.nan)
+        for k in np.flatnonzero(bins):
+            result[k] = (products[k] / bins[k] - chance) * scale
         return result
 
     def _moments(self, trials: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

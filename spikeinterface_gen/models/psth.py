@@ -1,0 +1,149 @@
+"""Poisson models without correlations: what any generator of population activity has to beat.
+
+Generative process: every unit fires independently, ``s[trial, bin, unit] ~ Poisson(λ[bin, unit])``.
+:class:`PSTHPoisson` has a rate per unit and bin, :class:`HomogeneousPoisson` one per unit. They hold no
+torch and fit in seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+
+from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.observation.draw import draw_poisson
+from spikeinterface_gen.provenance import provenance
+from spikeinterface_gen.randomness import resolve_seed, uniforms
+
+__all__ = ["HomogeneousPoisson", "PSTHPoisson"]
+
+_WIDTHS_BINS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, np.inf)
+_NUM_FOLDS = 5
+
+
+class PSTHPoisson:
+    """Independent Poisson units that follow their peri-stimulus time histogram (PSTH).
+
+    Parameters
+    ----------
+    smoothing_bins : float, optional
+        S.d. of the Gaussian that smooths the PSTH over time, in bins; 0 for none, infinity for a
+        constant rate. Default: the width with the best held-out likelihood in five-fold
+        cross-validation over trials, one for all units.
+
+    Attributes
+    ----------
+    expected_counts_ : array of float64, shape (bins, units)
+        Expected spikes per bin.
+    smoothing_bins_ : float
+        The width used.
+
+    Examples
+    --------
+    >>> counts = SpikeCounts(np.ones((20, 10, 3), dtype=np.uint8), bin_size_ms=20.0)
+    >>> PSTHPoisson().fit(counts).sample(5, seed=1).counts.shape
+    (5, 10, 3)
+    """
+
+    def __init__(self, smoothing_bins: float | None = None) -> None:
+        self.smoothing_bins = smoothing_bins
+
+    def fit(self, counts: SpikeCounts) -> Self:
+        """Learn the expected counts of these trials; return self.
+
+        Raises
+        ------
+        ValueError
+            If ``smoothing_bins`` is negative.
+        """
+        width = self.smoothing_bins
+        if width is not None and not width >= 0:
+            raise ValueError(f"smoothing_bins must not be negative; got {width}.")
+        self.smoothing_bins_ = _best_width(counts) if width is None else float(width)
+        spikes, trials = counts.counts.sum(axis=0, dtype=np.float64), counts.mask.sum(axis=0)
+        self.expected_counts_ = _smoothed(spikes, trials, self.smoothing_bins_)
+        self._fitted_to = counts
+        return self
+
+    def sample(self, num_trials: int, *, seed: int | None = None) -> SpikeCounts:
+        """Draw trials, with lengths drawn from those it was fitted to.
+
+        Parameters
+        ----------
+        num_trials : int
+            How many.
+        seed : int, optional
+            Trial *i* of a seed is the same whatever ``num_trials``. None takes a fresh one, which
+            ``annotations["seed"]`` holds.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not fitted.
+        """
+        if not hasattr(self, "expected_counts_"):
+            raise RuntimeError(f"this {type(self).__name__} is not fitted; call fit(counts) first.")
+        if num_trials < 1:
+            raise ValueError(f"num_trials must be at least 1; got {num_trials}.")
+        seed = resolve_seed(seed)
+        source = self._fitted_to
+        trials = []
+        for trial in range(num_trials):
+            which = int(uniforms(seed, "durations", trial, (1,))[0] * source.num_trials)
+            expected = self.expected_counts_[: source.num_bins[min(which, source.num_trials - 1)]]
+            trials.append(draw_poisson(expected, uniforms(seed, "counts", trial, expected.shape)))
+        return SpikeCounts(
+            trials,
+            source.bin_size_ms,
+            unit_ids=source.unit_ids,
+            unit_properties=source.unit_properties,
+            trial_locked=source.trial_locked,
+            annotations=provenance(type(self).__name__, _sha256(self.expected_counts_), seed),
+        )
+
+
+class HomogeneousPoisson(PSTHPoisson):
+    """Independent Poisson units of constant rate."""
+
+    def __init__(self) -> None:
+        super().__init__(smoothing_bins=np.inf)
+
+
+def _best_width(counts: SpikeCounts) -> float:
+    """Width in bins of the best Poisson likelihood of trials left out, every fifth one in turn."""
+    folds = min(_NUM_FOLDS, counts.num_trials)
+    if folds < 2:
+        return float(_WIDTHS_BINS[-1])
+    fold = np.arange(counts.num_trials) % folds
+    spikes = np.stack([counts.counts[fold == k].sum(axis=0, dtype=np.float64) for k in range(folds)])
+    trials = np.stack([counts.mask[fold == k].sum(axis=0) for k in range(folds)])
+    gains = []
+    for width in _WIDTHS_BINS:
+        gain = 0.0
+        for k in range(folds):
+            others = np.arange(folds) != k
+            expected = _smoothed(spikes[others].sum(axis=0), trials[others].sum(axis=0), width)
+            # Half a spike over a whole session keeps the logarithm finite where none was seen.
+            expected = np.maximum(expected, 0.5 / trials.sum())
+            gain += float(np.sum(spikes[k] * np.log(expected) - trials[k][:, None] * expected))
+        gains.append(gain)
+    return float(_WIDTHS_BINS[int(np.argmax(gains))])
+
+
+def _smoothed(spikes: np.ndarray, trials: np.ndarray, width_bins: float) -> np.ndarray:
+    """Expected counts (bins, units): spikes over trials, both smoothed, so that sparse late bins weigh little."""
+    if np.isinf(width_bins):
+        weights = np.ones((len(trials), len(trials)))
+    elif width_bins == 0:
+        weights = np.eye(len(trials))
+    else:
+        bins = np.arange(len(trials))
+        weights = np.exp(-0.5 * np.square((bins[:, None] - bins[None, :]) / width_bins))
+    return (weights @ spikes) / (weights @ trials)[:, None]
+
+
+def _sha256(array: np.ndarray) -> str:
+    import hashlib
+
+    return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
