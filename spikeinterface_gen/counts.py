@@ -9,19 +9,26 @@ the counts through slicing and splitting, so that it cannot come apart from them
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    import neo
-    from spikeinterface.core import BaseSorting
+from spikeinterface_gen._checks import (
+    as_unsigned,
+    covariate,
+    distinct_ids,
+    of_length,
+    padded,
+    same_dict,
+    valid_lengths,
+)
+from spikeinterface_gen._conversions import Conversions
 
 __all__ = ["SpikeCounts"]
 
 
-class SpikeCounts:
+class SpikeCounts(Conversions):
     """Spike counts of a population, binned, one trial after the other.
 
     Parameters
@@ -75,9 +82,9 @@ class SpikeCounts:
         trial_locked: bool = True,
         annotations: Mapping[str, Any] | None = None,
     ) -> None:
-        array, lengths = _padded(counts)
+        array, lengths = padded(counts)
         if num_bins is not None:
-            lengths = _valid_lengths(num_bins, array)
+            lengths = valid_lengths(num_bins, array)
         if array.ndim != 3 or 0 in array.shape:
             raise ValueError(
                 f"counts must have shape (trials, bins, units) with at least one of each; got {array.shape}. "
@@ -87,24 +94,24 @@ class SpikeCounts:
         if not (np.isfinite(bin_size_ms) and bin_size_ms > 0):
             raise ValueError(f"bin_size_ms must be a positive number of milliseconds; got {bin_size_ms}.")
 
-        self._counts = _as_unsigned(array)
+        self._counts = as_unsigned(array)
         self._num_bins = lengths
         if np.any(self._num_bins < array.shape[1]) and np.any(self._counts[~self.mask]):
             raise ValueError(
                 "counts has spikes in bins beyond num_bins of their trial; set them to zero or raise num_bins."
             )
         self._bin_size_ms = bin_size_ms
-        self._unit_ids = _distinct_ids(unit_ids, self.num_units)
+        self._unit_ids = distinct_ids(unit_ids, self.num_units)
         self._covariates = {
-            str(name): _covariate(name, value, self._counts.shape) for name, value in (covariates or {}).items()
+            str(name): covariate(name, value, self._counts.shape) for name, value in (covariates or {}).items()
         }
         self._unit_properties = {
-            str(name): _of_length(f"unit_properties[{name!r}]", value, self.num_units, "units")
+            str(name): of_length(f"unit_properties[{name!r}]", value, self.num_units, "units")
             for name, value in (unit_properties or {}).items()
         }
         self._t_starts_s: np.ndarray | None = None
         if t_starts_s is not None:
-            self._t_starts_s = _of_length("t_starts_s", np.asarray(t_starts_s, float), self.num_trials, "trials")
+            self._t_starts_s = of_length("t_starts_s", np.asarray(t_starts_s, float), self.num_trials, "trials")
             if not np.all(np.isfinite(self._t_starts_s)):
                 raise ValueError("t_starts_s must be finite seconds; it holds NaN or infinity.")
         self._trial_locked = bool(trial_locked)
@@ -215,8 +222,8 @@ class SpikeCounts:
             and np.array_equal(self._counts, other._counts)
             and np.array_equal(self._num_bins, other._num_bins)
             and np.array_equal(self._unit_ids, other._unit_ids)
-            and _same_dict(self._covariates, other._covariates)
-            and _same_dict(self._unit_properties, other._unit_properties)
+            and same_dict(self._covariates, other._covariates)
+            and same_dict(self._unit_properties, other._unit_properties)
             and (
                 np.array_equal(self._t_starts_s, other._t_starts_s)
                 if self._t_starts_s is not None and other._t_starts_s is not None
@@ -282,7 +289,8 @@ class SpikeCounts:
             raise ValueError(f"fractions must be positive and sum to 1; got {list(fractions)}.")
         if self.num_trials < len(shares):
             raise ValueError(
-                f"{self.num_trials} trials cannot be split into {len(shares)} parts; give fewer fractions or more trials."
+                f"{self.num_trials} trials cannot be split into {len(shares)} parts; "
+                "give fewer fractions or more trials."
             )
         if by == "random":
             order = np.random.Generator(np.random.PCG64(seed)).permutation(self.num_trials)
@@ -303,6 +311,8 @@ class SpikeCounts:
         copy = self._take(np.arange(self.num_trials), np.arange(self.num_units))
         copy._annotations = {**self._annotations, **annotations}
         return copy
+
+    # ---- inside ------------------------------------------------------------------------------
 
     def _trial_positions(self, trials: Any) -> np.ndarray:
         if isinstance(trials, (int, np.integer)):
@@ -333,100 +343,3 @@ class SpikeCounts:
             trial_locked=self._trial_locked,
             annotations=self._annotations,
         )
-
-
-# ---- checks ----------------------------------------------------------------------------------
-
-
-def _padded(counts: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return counts as one array and the valid bins of each trial, padding a ragged list."""
-    if isinstance(counts, (list, tuple)):
-        trials = [np.asarray(trial) for trial in counts]
-        if trials and all(trial.ndim == 2 for trial in trials) and len({t.shape[1] for t in trials}) == 1:
-            lengths = np.array([len(trial) for trial in trials], dtype=np.int64)
-            dtype = np.result_type(*trials)
-            array = np.zeros((len(trials), int(lengths.max()), trials[0].shape[1]), dtype=dtype)
-            for k, trial in enumerate(trials):
-                array[k, : len(trial)] = trial
-            if lengths.min() == 0:
-                raise ValueError(f"counts[{int(lengths.argmin())}] has no bins; leave empty trials out.")
-            return array, lengths
-        if trials and all(trial.ndim == 2 for trial in trials):
-            raise ValueError(
-                f"the trials in counts differ in their units: {sorted({t.shape[1] for t in trials})}; "
-                "each must be (bins, units) with the same units."
-            )
-    array = np.asarray(counts)
-    bins = array.shape[1] if array.ndim > 1 else 0
-    return array, np.full(len(array) if array.ndim else 0, bins, dtype=np.int64)
-
-
-def _valid_lengths(num_bins: Any, array: np.ndarray) -> np.ndarray:
-    lengths = _of_length("num_bins", num_bins, len(array), "trials")
-    if not np.issubdtype(lengths.dtype, np.integer):
-        raise ValueError(f"num_bins must be integers; got {lengths.dtype}.")
-    if lengths.min() < 1 or lengths.max() > array.shape[1]:
-        raise ValueError(
-            f"num_bins must lie between 1 and the {array.shape[1]} bins of counts; "
-            f"got {lengths.min()} to {lengths.max()}."
-        )
-    return lengths.astype(np.int64)
-
-
-def _as_unsigned(array: np.ndarray) -> np.ndarray:
-    """Return the counts in the smallest of uint8, uint16, uint32 that holds them, C-contiguous."""
-    if array.dtype == bool:
-        array = array.astype(np.uint8)
-    if not np.issubdtype(array.dtype, np.number) or np.issubdtype(array.dtype, np.complexfloating):
-        raise ValueError(f"counts must be whole numbers; got an array of {array.dtype}.")
-    if np.issubdtype(array.dtype, np.floating):
-        if not np.all(np.isfinite(array)):
-            raise ValueError("counts holds NaN or infinity; missing bins belong outside num_bins, as zeros.")
-        if np.any(array != np.round(array)):
-            raise ValueError("counts holds fractions; it must be whole spikes per bin (rates are not counts).")
-    if np.any(array < 0):
-        raise ValueError(f"counts must not be negative; the smallest is {array.min()}.")
-    largest = int(array.max())
-    for dtype in (np.uint8, np.uint16, np.uint32):
-        if largest <= np.iinfo(dtype).max:
-            return np.ascontiguousarray(array, dtype=dtype)
-    raise ValueError(f"counts holds {largest} spikes in a bin; that is no spike count.")
-
-
-def _distinct_ids(unit_ids: Any, num_units: int) -> np.ndarray:
-    if unit_ids is None:
-        return np.arange(num_units)
-    ids = _of_length("unit_ids", unit_ids, num_units, "units")
-    if ids.dtype == object:
-        ids = np.array([str(unit_id) for unit_id in ids])
-    if ids.ndim != 1 or ids.dtype.kind not in "iuU":
-        raise ValueError(f"unit_ids must be integers or strings; got an array of {ids.dtype}.")
-    values, occurrences = np.unique(ids, return_counts=True)
-    if len(values) != len(ids):
-        raise ValueError(f"unit_ids must be distinct; repeated: {values[occurrences > 1][:5].tolist()}.")
-    return ids
-
-
-def _of_length(name: str, value: Any, length: int, axis: str) -> np.ndarray:
-    array = np.asarray(value)
-    if array.ndim < 1 or len(array) != length:
-        got = f"length {len(array)}" if array.ndim else "a single value"
-        raise ValueError(f"{name} must have one entry for each of the {length} {axis}; got {got}.")
-    return array
-
-
-def _covariate(name: Any, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    array = _of_length(f"covariates[{name!r}]", value, shape[0], "trials")
-    if array.ndim > 3 or (array.ndim == 3 and array.shape[1] != shape[1]):
-        raise ValueError(
-            f"covariates[{name!r}] must have shape (trials,), (trials, k) or (trials, bins, k) with "
-            f"{shape[0]} trials and {shape[1]} bins; got {array.shape}."
-        )
-    return array
-
-
-def _same_dict(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> bool:
-    def same(x: np.ndarray, y: np.ndarray) -> bool:
-        return np.array_equal(x, y, equal_nan=x.dtype.kind == "f" and y.dtype.kind == "f")
-
-    return a.keys() == b.keys() and all(same(a[name], b[name]) for name in a)

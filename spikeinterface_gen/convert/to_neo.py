@@ -16,6 +16,7 @@ from spikeinterface_gen.convert.lazy_trains import SegmentTrains, UnitTrains
 from spikeinterface_gen.convert.metadata import plain, plain_entries, provenance_marks
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.observation.spike_times import PlacedSpikes, place_spikes
+from spikeinterface_gen.randomness import resolve_seed
 
 __all__ = ["SESSION_START_KEY", "TRIAL_ORIGIN_KEY", "block_of_placed_spikes", "to_neo"]
 
@@ -30,10 +31,11 @@ def to_neo(
     counts: SpikeCounts,
     *,
     sampling_frequency: float = 30000.0,
-    seed: int = 0,
+    seed: int | None = 0,
     time: Literal["session", "trial"] = "session",
 ) -> neo.Block:
     """Place the spikes and return them as a block; see :meth:`SpikeCounts.to_neo`."""
+    seed = resolve_seed(seed)
     placed = place_spikes(counts, sampling_frequency=sampling_frequency, seed=seed)
     return block_of_placed_spikes(counts, placed, time=time, placement_seed=seed)
 

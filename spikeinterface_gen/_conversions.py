@@ -1,0 +1,210 @@
+"""The methods of SpikeCounts that turn it into objects of other packages, and these into it.
+
+They are only the doors: each imports its converter when called, so that a SpikeCounts needs none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import neo
+    import pandas as pd
+    from spikeinterface.core import BaseSorting
+
+    from spikeinterface_gen.counts import SpikeCounts
+
+
+class Conversions:
+    """From and to Neo and SpikeInterface; see :class:`spikeinterface_gen.SpikeCounts`."""
+
+    @classmethod
+    def from_neo(
+        cls,
+        data: neo.Block | neo.Segment | Sequence[Any],
+        bin_size_ms: float,
+        *,
+        window_s: float | None = None,
+        unit_key: str | None = None,
+        sampling_frequency: float | None = None,
+        covariates: Mapping[str, npt.ArrayLike] | None = None,
+        unit_properties: Mapping[str, npt.ArrayLike] | None = None,
+    ) -> SpikeCounts:
+        """Count the spikes of Neo spike trains: each segment is a trial.
+
+        A trial spans the time that all trains of its segment cover; a warning says where they disagree.
+        A bin at the end that is not full is left out. A unit without a train in some trial is silent
+        there. Annotations of segments become covariates, those of trains (and of a block's groups) unit
+        properties, where all have them.
+
+        Parameters
+        ----------
+        data : neo.Block, neo.Segment or sequence
+            A block; one segment; a sequence of segments; a sequence of spike trains (one trial) or of
+            such sequences (a trial each). Times may be in any unit and start anywhere.
+        bin_size_ms : float
+            Width of a bin in ms.
+        window_s : float, optional
+            Cut each segment into windows of this length, which become the trials and have no common time
+            origin. What remains after the last whole window is left out.
+        unit_key : str, optional
+            Annotation (or "name") that tells which trains are one unit. Default: ``unit_id`` where all
+            trains have it, else their names where these are distinct, else their position.
+        sampling_frequency : float, optional
+            Frames per second to which times are rounded, in Hz. Default: the ``sampling_rate`` of the
+            trains (the highest), or 30 kHz where they state none.
+        covariates, unit_properties : mapping, optional
+            Added to those found, and preferred to them; see :class:`SpikeCounts`.
+
+        Returns
+        -------
+        SpikeCounts
+            With ``refractory_period_ms`` and ``short_interval_counts`` among its unit properties, and with
+            ``t_starts_s`` unless all segments start at the same time, each having its own clock.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``data`` is something else or empty, if trains of a segment have no time in common or the
+            same unit twice, if units cannot be matched, or if a segment is shorter than a bin.
+        """
+        from spikeinterface_gen.convert.from_neo import from_neo
+
+        return from_neo(
+            data,
+            bin_size_ms,
+            window_s=window_s,
+            unit_key=unit_key,
+            sampling_frequency=sampling_frequency,
+            covariates=covariates,
+            unit_properties=unit_properties,
+        )
+
+    @classmethod
+    def from_sorting(
+        cls,
+        sorting: BaseSorting,
+        bin_size_ms: float,
+        *,
+        trials: npt.ArrayLike | pd.DataFrame | None = None,
+        window_s: float | None = None,
+        durations_s: npt.ArrayLike | None = None,
+        covariates: Mapping[str, npt.ArrayLike] | None = None,
+        unit_properties: Mapping[str, npt.ArrayLike] | None = None,
+    ) -> SpikeCounts:
+        """Count the spikes of a SpikeInterface sorting: each segment, trial or window is a trial.
+
+        Parameters
+        ----------
+        sorting : BaseSorting
+            Its properties become unit properties, its annotations annotations.
+        bin_size_ms : float
+            Width of a bin in ms. A bin at the end of a trial that is not full is left out.
+        trials : array of shape (trials, 2), or DataFrame, optional
+            Start and stop of each trial in s, on the sorting's clock; they may overlap. A DataFrame has
+            columns ``start`` and ``stop`` (or ``start_time``, ``stop_time``), with more than one segment
+            also ``segment_index``; its other columns become covariates. Default: each segment is a trial.
+        window_s : float, optional
+            Cut each segment into windows of this length instead, which have no common time origin. What
+            remains after the last whole window is left out.
+        durations_s : array of shape (segments,), optional
+            Length of the segments in s, where the sorting has no recording registered. Needed when
+            segments are trials; otherwise a segment then ends with its last spike.
+        covariates, unit_properties : mapping, optional
+            Added to those found, and preferred to them; see :class:`SpikeCounts`.
+
+        Returns
+        -------
+        SpikeCounts
+            With ``refractory_period_ms`` and ``short_interval_counts`` among its unit properties.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``sorting`` is none or has no unit, if a trial stops before it starts, lies outside its
+            segment or is shorter than a bin, or if a duration is needed and unknown.
+        """
+        from spikeinterface_gen.convert.from_sorting import from_sorting
+
+        return from_sorting(
+            sorting,
+            bin_size_ms,
+            trials=trials,
+            window_s=window_s,
+            durations_s=durations_s,
+            covariates=covariates,
+            unit_properties=unit_properties,
+        )
+
+    def to_neo(
+        self,
+        *,
+        sampling_frequency: float = 30000.0,
+        seed: int | None = 0,
+        time: Literal["session", "trial"] = "session",
+    ) -> neo.Block:
+        """Place the spikes in their bins and return a Neo block.
+
+        One Segment per trial holds one SpikeTrain per unit; one Group per unit holds its trains across
+        trials. Trains are annotated with ``unit_id``, ``trial`` and unit properties, segments with
+        ``trial`` and covariates (those that vary within trials are analog signals), the block with
+        ``annotations``. SpikeTrains are made when they are first looked at.
+
+        Parameters
+        ----------
+        sampling_frequency : float
+            Frames per second, in Hz; every spike time is a whole number of frames after its trial's start.
+        seed : int or None
+            Of the placement; None draws one. It is kept as the annotation ``placement_seed``.
+        time : {"session", "trial"}
+            Where ``t_starts_s`` is known: whether a trial starts there, or at 0 with its start in the
+            session as an annotation. Trials are comparable bin by bin (a PSTH, say) with "trial".
+
+        Returns
+        -------
+        neo.Block
+            ``SpikeCounts.from_neo`` gives the same counts back.
+        """
+        from spikeinterface_gen.convert.to_neo import to_neo
+
+        return to_neo(cast("SpikeCounts", self), sampling_frequency=sampling_frequency, seed=seed, time=time)
+
+    def to_sorting(
+        self,
+        *,
+        sampling_frequency: float = 30000.0,
+        seed: int | None = 0,
+        layout: Literal["trials", "session"] = "trials",
+        gap_s: float = 0.0,
+    ) -> BaseSorting:
+        """Place the spikes in their bins and return a SpikeInterface sorting.
+
+        Unit properties become properties and ``annotations`` annotations; a sorting has no place for
+        covariates.
+
+        Parameters
+        ----------
+        sampling_frequency : float
+            Frames per second, in Hz.
+        seed : int or None
+            Of the placement; None draws one. It is kept as the annotation ``placement_seed``.
+        layout : {"trials", "session"}
+            One segment per trial, which starts at ``t_starts_s`` where known, or one segment with all
+            trials end to end, whose annotation ``trials`` lists their starts and stops in s.
+        gap_s : float
+            Pause between trials of the layout "session", in s.
+
+        Returns
+        -------
+        BaseSorting
+            In memory; it pickles, and ``save`` writes it. ``SpikeCounts.from_sorting`` gives the same
+            counts back, with ``trials=sorting.get_annotation("trials")`` for the layout "session".
+        """
+        from spikeinterface_gen.convert.to_sorting import to_sorting
+
+        return to_sorting(
+            cast("SpikeCounts", self), sampling_frequency=sampling_frequency, seed=seed, layout=layout, gap_s=gap_s
+        )
