@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,9 +34,20 @@ from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.randomness import uniforms
 from spikeinterface_gen.validation.statistics import TrialStatistics
 
-__all__ = ["METRICS", "MIN_INTERVALS", "PAPER_METRICS", "Metric", "compare", "draw_trials", "floors"]
+__all__ = [
+    "METRICS",
+    "MIN_INTERVALS",
+    "PAPER_METRICS",
+    "Metric",
+    "Split",
+    "compare",
+    "draw_split",
+    "equal_number",
+    "floors",
+]
 
-MIN_INTERVALS = 10
+MIN_INTERVALS = 5
+"""Real intervals that a unit needs for its interval statistics to be compared (pairs of them for CV2)."""
 
 Trials = np.ndarray | None
 
@@ -51,10 +63,9 @@ class Metric:
     elements : str
         What the statistic has one value of: "units", "pairs", or "bins" for a histogram over bins.
     statistic : callable
-        ``(TrialStatistics, trials) → array``; NaN where it is not defined.
+        ``(TrialStatistics, trials) → array``, units on the last axis; NaN where it is not defined.
     distance : callable
-        ``(real, other, keep) → float``; ``keep`` of shape (units,) or None says which units take part.
-        NaN if none is left.
+        ``(real, other) → float`` over the elements that are defined on both sides; NaN if none is.
     enough : callable, optional
         ``(TrialStatistics, trials) → bool (units,)``: the units of which the real trials say enough.
     """
@@ -64,7 +75,7 @@ class Metric:
     unit: str
     elements: str
     statistic: Callable[[TrialStatistics, Trials], np.ndarray]
-    distance: Callable[[np.ndarray, np.ndarray, Trials], float]
+    distance: Callable[[np.ndarray, np.ndarray], float]
     enough: Callable[[TrialStatistics, Trials], np.ndarray] | None = None
 
     @property
@@ -72,24 +83,23 @@ class Metric:
         """Whether real and synthetic values can be set against each other, element by element."""
         return self.distance is rmse
 
-    def keep(self, real: TrialStatistics, trials: Trials = None) -> Trials:
-        """Units of which these real trials say enough, bool, shape (units,), or None for all."""
-        return None if self.enough is None else self.enough(real, trials)
+    def of_real(self, real: TrialStatistics, trials: Trials = None) -> np.ndarray:
+        """Value of the statistic on the real side: NaN also where these trials say too little of a unit."""
+        values = self.statistic(real, trials)
+        return values if self.enough is None else np.where(self.enough(real, trials), values, np.nan)
 
 
 # ---- distances -------------------------------------------------------------------------------
 
 
-def rmse(real: np.ndarray, other: np.ndarray, keep: Trials = None) -> float:
+def rmse(real: np.ndarray, other: np.ndarray) -> float:
     """Root mean squared difference over the elements that are defined on both sides."""
-    difference = (other - real).astype(np.float64, copy=False)
-    if keep is not None:
-        difference = difference[..., keep]
-    squares = np.square(difference[np.isfinite(difference)])
-    return float(np.sqrt(squares.mean())) if squares.size else float("nan")
+    difference = other - real
+    difference = difference[np.isfinite(difference)].astype(np.float64, copy=False)
+    return float(np.sqrt(np.mean(np.square(difference)))) if difference.size else float("nan")
 
 
-def population_count_divergence(real: np.ndarray, other: np.ndarray, keep: Trials = None) -> float:
+def population_count_divergence(real: np.ndarray, other: np.ndarray) -> float:
     """KL(real ‖ other) in nats of two histograms over 0, 1, 2, …, ½ added to each bin of their joint support."""
     size = max(len(real), len(other))
     histograms = np.stack([np.pad(h, (0, size - len(h))) for h in (real, other)]).astype(np.float64)
@@ -98,7 +108,7 @@ def population_count_divergence(real: np.ndarray, other: np.ndarray, keep: Trial
     return float(np.sum(p * np.log(p / q)))
 
 
-def population_count_divergence_paper(real: np.ndarray, other: np.ndarray, keep: Trials = None) -> float:
+def population_count_divergence_paper(real: np.ndarray, other: np.ndarray) -> float:
     """KL(other ‖ real) in nats of kernel density estimates at the whole numbers up to the joint largest count."""
     support = np.arange(max(len(real), len(other)))
     log_p, log_q = (_log_kernel_density(h, support) for h in (other, real))
@@ -122,26 +132,17 @@ def _log_kernel_density(histogram: np.ndarray, support: np.ndarray) -> np.ndarra
     return log_density - logsumexp(log_density)
 
 
-def correlation_rmse_paper(real: np.ndarray, other: np.ndarray, keep: Trials = None) -> float:
+def correlation_rmse_paper(real: np.ndarray, other: np.ndarray) -> float:
     """RMSE over all entries of a matrix that holds each pair once and is zero elsewhere."""
     num_units = (1 + np.sqrt(1 + 8 * len(real))) / 2
     return float(rmse(real, other) * np.sqrt((num_units - 1) / (2 * num_units)))
 
 
-def interval_ks(real: np.ndarray, other: np.ndarray, keep: Trials = None) -> float:
-    """Kolmogorov–Smirnov distance of the interval distributions of a unit, mean over units.
-
-    ``real`` and ``other`` are histograms of shape (units, lengths).
-    """
-    defined = (real.sum(axis=1) > 0) & (other.sum(axis=1) > 0)
-    if keep is not None:
-        defined &= keep
-    if not defined.any():
-        return float("nan")
-    real_cdf, other_cdf = (
-        np.cumsum(h[defined], axis=1) / h[defined].sum(axis=1, keepdims=True) for h in (real, other)
-    )
-    return float(np.abs(real_cdf - other_cdf).max(axis=1).mean())
+def kolmogorov_smirnov(real: np.ndarray, other: np.ndarray) -> float:
+    """Largest distance of two distribution functions (lengths, units), mean over the units defined on both sides."""
+    largest = np.abs(other - real).max(axis=0)
+    largest = largest[np.isfinite(largest)]
+    return float(largest.mean()) if largest.size else float("nan")
 
 
 # ---- the metrics -----------------------------------------------------------------------------
@@ -177,8 +178,8 @@ METRICS = {
             "interval distribution, KS",
             "",
             "units",
-            TrialStatistics.isi_histograms,
-            interval_ks,
+            TrialStatistics.isi_distributions,
+            kolmogorov_smirnov,
             _enough_intervals,
         ),
         Metric("autocorrelogram", "autocorrelogram", "", "units", TrialStatistics.autocorrelograms, rmse),
@@ -235,7 +236,7 @@ def compare(real: SpikeCounts, synthetic: SpikeCounts, *, paper: bool = False) -
     chosen = PAPER_METRICS if paper else {name: METRICS[name] for name in PAPER_METRICS}
     sides = TrialStatistics(real), TrialStatistics(synthetic)
     return {
-        name: metric.distance(*(metric.statistic(side, None) for side in sides), metric.keep(sides[0]))
+        name: metric.distance(metric.of_real(sides[0]), metric.statistic(sides[1], None))
         for name, metric in chosen.items()
     }
 
@@ -261,7 +262,7 @@ def floors(
     metric : str
         A name in ``METRICS`` (``PAPER_METRICS`` with ``paper=True``).
     num_trials : int, optional
-        On either side. Default: as many as ``real`` has and ``train`` allows, or half of ``real``.
+        On either side. Default: as many as ``real`` has, but at most half of ``train`` (of ``real`` without it).
     num_splits, seed : int
         Number of draws, and the seed that they follow from.
 
@@ -272,31 +273,56 @@ def floors(
     available = PAPER_METRICS if paper else METRICS
     if metric not in available:
         raise ValueError(f"metric must be one of {', '.join(available)}; got {metric!r}.")
-    most = real.num_trials // 2 if train is None else min(real.num_trials, train.num_trials)
+    if train is not None:
+        check_same_population(real, train, "train")
+    most = equal_number(real.num_trials, real.num_trials, None if train is None else train.num_trials)
     number = most if num_trials is None else num_trials
     if not 1 <= number <= most:
         raise ValueError(f"num_trials must lie between 1 and {most} for these trials; got {number}.")
-    window = int(real.num_bins.min() if train is None else min(real.num_bins.min(), train.num_bins.min()))
-    sides = [TrialStatistics(real, window_bins=window)]
-    if train is not None:
-        check_same_population(real, train, "train")
-        sides.append(TrialStatistics(train, window_bins=window, num_lags=sides[0].num_lags))
+    ours = TrialStatistics(real)
+    others = ours if train is None else TrialStatistics(train, num_lags=ours.num_lags)
+    window = min(ours.window_bins, others.window_bins)
+    ours.window_bins = others.window_bins = window
     chosen = available[metric]
     result = np.empty(num_splits)
     for k in range(num_splits):
-        drawn = draw_trials(real.num_trials, 2 * number if train is None else number, seed, "real", k)
-        ours, others = (drawn[:number], drawn[number:]) if train is None else (drawn, None)
-        if train is not None:
-            others = draw_trials(train.num_trials, number, seed, "train", k)
-        values = chosen.statistic(sides[0], ours), chosen.statistic(sides[-1], others)
-        result[k] = chosen.distance(*values, chosen.keep(sides[0], ours))
+        split = draw_split(number, real.num_trials, number, None if train is None else train.num_trials, seed, k)
+        if k == 0 or train is None or number < real.num_trials:
+            reference = chosen.of_real(ours, split.real)
+        result[k] = chosen.distance(reference, chosen.statistic(others, split.other_real))
     return result
 
 
-def draw_trials(num_trials: int, number: int, seed: int, stage: str, index: int) -> np.ndarray:
-    """Draw ``number`` of ``num_trials`` trials without replacement; all of them in order if that is all."""
-    if number == num_trials:
-        return np.arange(num_trials)
+class Split(NamedTuple):
+    """Positions of the trials of one comparison, as many of each kind; ``other_real`` in ``train`` if there is one."""
+
+    real: np.ndarray
+    synthetic: np.ndarray
+    other_real: np.ndarray
+
+
+def equal_number(num_real: int, num_synthetic: int, num_train: int | None) -> int:
+    """Trials on either side of a comparison.
+
+    At most half of ``train`` (without it, of ``real``): the real trials drawn for the floor must differ from
+    one split to the next, or nothing would be known of its spread.
+    """
+    return min(num_real, num_synthetic, num_train // 2) if num_train is not None else min(num_real // 2, num_synthetic)
+
+
+def draw_split(number: int, num_real: int, num_synthetic: int, num_train: int | None, seed: int, index: int) -> Split:
+    """Draw the ``index``-th split into ``number`` trials of each kind."""
+    synthetic = _draw(num_synthetic, number, seed, "synthetic", index)
+    if num_train is not None:
+        return Split(
+            _draw(num_real, number, seed, "real", index), synthetic, _draw(num_train, number, seed, "train", index)
+        )
+    drawn = _draw(num_real, num_real, seed, "real", index)
+    return Split(drawn[:number], synthetic, drawn[number : 2 * number])
+
+
+def _draw(num_trials: int, number: int, seed: int, stage: str, index: int) -> np.ndarray:
+    """Draw ``number`` of ``num_trials`` positions without replacement."""
     return np.argsort(uniforms(seed, f"validation/{stage}", index, (num_trials,)))[:number]
 
 

@@ -149,14 +149,21 @@ class TrialStatistics:
         """Number of pairs of successive intervals of each unit, shape (units,)."""
         return self._of(self.intervals.cv2_number, trials).sum(axis=0)
 
-    def isi_histograms(self, trials: np.ndarray | None = None) -> np.ndarray:
-        """Intervals of each unit by their length rounded to whole bins, shape (units, longest trial + 1)."""
+    def isi_distributions(self, trials: np.ndarray | None = None) -> np.ndarray:
+        """Share of each unit's intervals that are no longer than 0, 1, 2, … bins, after rounding to whole bins.
+
+        Returns
+        -------
+        array, shape (longest trial + 1, units)
+            Cumulative; NaN for units without an interval.
+        """
         num_units, width = self.counts.num_units, self.counts.max_bins + 1
         keys = self._interval_keys
         if trials is not None:
             times_chosen = np.bincount(trials, minlength=self.counts.num_trials)
             keys = np.repeat(keys, times_chosen[self.intervals.trial])
-        return np.bincount(keys, minlength=num_units * width).reshape(num_units, width).astype(np.float64)
+        histograms = np.bincount(keys, minlength=num_units * width).reshape(num_units, width).T
+        return _ratio(np.cumsum(histograms, axis=0), histograms.sum(axis=0))
 
     def correlations(self, trials: np.ndarray | None = None) -> np.ndarray:
         """Pearson correlation of the counts of each pair of units over all valid bins.
