@@ -1,0 +1,177 @@
+"""The same statistics through Elephant, on Neo spike trains: slow, for the sceptical and for our tests.
+
+The functions bear the names of the methods of
+:class:`~spikeinterface_gen.validation.statistics.TrialStatistics` and return the same arrays, over all
+trials. Spike trains have their spikes at the interior points of their bins, as the interval statistics do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.validation.coincidences import lagged_bins
+from spikeinterface_gen.validation.interspike import interior_times
+
+if TYPE_CHECKING:
+    import neo
+    from elephant.conversion import BinnedSpikeTrain
+
+__all__ = [
+    "autocorrelograms",
+    "correlations",
+    "cross_correlograms",
+    "cv2",
+    "fano_factors",
+    "isi_mean_s",
+    "isi_sd_s",
+    "rates_hz",
+    "spike_trains",
+]
+
+
+def spike_trains(counts: SpikeCounts) -> list[list[neo.SpikeTrain]]:
+    """Return one Neo spike train a trial and unit, ``[trial][unit]``, from 0 to the end of the trial."""
+    import neo
+
+    train, times = interior_times(counts.counts)
+    borders = np.searchsorted(train, np.arange(1, counts.num_trials * counts.num_units))
+    pieces = np.split(times * counts.bin_size_ms / 1000.0, borders)
+    return [
+        [
+            neo.SpikeTrain(pieces[trial * counts.num_units + unit], t_stop=float(duration), units="s")
+            for unit in range(counts.num_units)
+        ]
+        for trial, duration in enumerate(counts.durations_s)
+    ]
+
+
+def rates_hz(counts: SpikeCounts) -> np.ndarray:
+    """Firing rate of each unit in Hz by ``elephant.statistics.mean_firing_rate``, shape (units,)."""
+    from elephant.statistics import mean_firing_rate
+
+    by_trial = np.array(
+        [[mean_firing_rate(train).rescale("Hz").item() for train in trial] for trial in spike_trains(counts)]
+    )
+    return np.average(by_trial, axis=0, weights=counts.durations_s)
+
+
+def fano_factors(counts: SpikeCounts) -> np.ndarray:
+    """Fano factor of each unit by ``elephant.statistics.fanofactor``, shape (units,); NaN for silent units.
+
+    Of spikes up to the end of the shortest trial.
+    """
+    from elephant.statistics import fanofactor
+
+    shortest = int(counts.num_bins.min())
+    window = spike_trains(SpikeCounts(counts.counts[:, :shortest], counts.bin_size_ms))
+    by_unit = list(zip(*window, strict=True))
+    return np.array([fanofactor(list(trains)) if any(map(len, trains)) else np.nan for trains in by_unit])
+
+
+def isi_mean_s(counts: SpikeCounts) -> np.ndarray:
+    """Mean of the intervals of each unit by ``elephant.statistics.isi``, in s, shape (units,)."""
+    return np.array([pooled.mean() if len(pooled) else np.nan for pooled in _pooled_intervals(counts)])
+
+
+def isi_sd_s(counts: SpikeCounts) -> np.ndarray:
+    """Standard deviation of the intervals of each unit by ``elephant.statistics.isi``, in s, shape (units,)."""
+    return np.array([pooled.std() if len(pooled) else np.nan for pooled in _pooled_intervals(counts)])
+
+
+def cv2(counts: SpikeCounts) -> np.ndarray:
+    """CV2 of each unit by ``elephant.statistics.cv2``, trials weighted by their pairs of intervals, shape (units,)."""
+    from elephant.statistics import cv2 as cv2_of_intervals
+    from elephant.statistics import isi
+
+    total, number = np.zeros(counts.num_units), np.zeros(counts.num_units)
+    for trial in spike_trains(counts):
+        for unit, train in enumerate(trial):
+            pairs = len(train) - 2
+            if pairs > 0:
+                total[unit] += pairs * cv2_of_intervals(isi(train))
+                number[unit] += pairs
+    return np.divide(total, number, out=np.full(counts.num_units, np.nan), where=number > 0)
+
+
+def correlations(counts: SpikeCounts) -> np.ndarray:
+    """Pearson correlation of each pair by ``elephant.spike_train_correlation.correlation_coefficient``, (pairs,)."""
+    from elephant.conversion import BinnedSpikeTrain
+    from elephant.spike_train_correlation import correlation_coefficient
+
+    binned = BinnedSpikeTrain(
+        counts.counts[counts.mask].T.astype(np.int64), bin_size=_bin_size(counts), t_start=_zero()
+    )
+    return correlation_coefficient(binned)[np.triu_indices(counts.num_units, 1)]
+
+
+def autocorrelograms(counts: SpikeCounts, num_lags: int) -> np.ndarray:
+    """Autocorrelation coefficients, coincidences by ``elephant…cross_correlation_histogram``, (num_lags, units)."""
+    mean, variance = _moments(counts)
+    binned = _end_to_end(counts, num_lags)
+    bins = lagged_bins(counts.num_bins, range(1, num_lags + 1))
+    result = np.empty((num_lags, counts.num_units))
+    for unit in range(counts.num_units):
+        products = _coincidences(binned[unit], binned[unit], num_lags)
+        result[:, unit] = (products / bins - mean[unit] ** 2) / variance[unit]
+    return result
+
+
+def cross_correlograms(counts: SpikeCounts, num_lags: int) -> np.ndarray:
+    """Cross-correlation coefficients, coincidences by ``elephant…cross_correlation_histogram``.
+
+    Shape (num_lags, units, units), NaN on the diagonal.
+    """
+    mean, variance = _moments(counts)
+    binned = _end_to_end(counts, num_lags)
+    bins = lagged_bins(counts.num_bins, range(1, num_lags + 1))
+    result = np.full((num_lags, counts.num_units, counts.num_units), np.nan)
+    for i in range(counts.num_units):
+        for j in range(counts.num_units):
+            if i != j:
+                products = _coincidences(binned[i], binned[j], num_lags)
+                result[:, i, j] = (products / bins - mean[i] * mean[j]) / np.sqrt(variance[i] * variance[j])
+    return result
+
+
+def _pooled_intervals(counts: SpikeCounts) -> list[np.ndarray]:
+    """Intervals of each unit in s, all trials together."""
+    from elephant.statistics import isi
+
+    by_unit = zip(*spike_trains(counts), strict=True)
+    return [np.concatenate([isi(train).rescale("s").magnitude for train in trains]) for trains in by_unit]
+
+
+def _coincidences(first: BinnedSpikeTrain, second: BinnedSpikeTrain, num_lags: int) -> np.ndarray:
+    """Spikes of ``second`` 1 … ``num_lags`` bins after those of ``first``, shape (num_lags,)."""
+    from elephant.spike_train_correlation import cross_correlation_histogram
+
+    histogram, lags = cross_correlation_histogram(first, second, window=[-num_lags, num_lags])
+    return histogram.magnitude.ravel()[lags > 0]
+
+
+def _end_to_end(counts: SpikeCounts, gap_bins: int) -> list[BinnedSpikeTrain]:
+    """Each unit's trials one after the other, with empty bins between, so that no lag reaches the next trial."""
+    from elephant.conversion import BinnedSpikeTrain
+
+    padded = np.pad(counts.counts, ((0, 0), (0, gap_bins), (0, 0))).reshape(-1, counts.num_units).astype(np.int64)
+    return [BinnedSpikeTrain(row[None, :], bin_size=_bin_size(counts), t_start=_zero()) for row in padded.T]
+
+
+def _moments(counts: SpikeCounts) -> tuple[np.ndarray, np.ndarray]:
+    valid = counts.counts[counts.mask].astype(np.float64)
+    return valid.mean(axis=0), valid.var(axis=0)
+
+
+def _bin_size(counts: SpikeCounts) -> object:
+    import quantities as pq
+
+    return counts.bin_size_ms * pq.ms
+
+
+def _zero() -> object:
+    import quantities as pq
+
+    return 0.0 * pq.ms
