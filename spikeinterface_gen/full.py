@@ -1,0 +1,55 @@
+"""Everything of ``spikeinterface.full``, and the names of this package beside it.
+
+    import spikeinterface_gen.full as si
+
+    recording = si.generate_with_ldns(model, n_trials=100)
+
+Notebooks that keep ``import spikeinterface.full as si`` call :func:`register` once instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import spikeinterface.full
+from spikeinterface.full import *  # noqa: F403 - spikeinterface.full has no __all__ to name
+
+import spikeinterface_gen
+
+__all__ = ["register"]
+
+
+def register() -> None:
+    """Set the public names of this package on ``spikeinterface.full``.
+
+    Afterwards ``import spikeinterface.full as si`` gives ``si.generate_with_ldns`` and the others. Calling
+    it again changes nothing.
+
+    Raises
+    ------
+    RuntimeError
+        If SpikeInterface has a different object under one of the names: nothing is overwritten.
+    """
+    names = _names()
+    taken = [name for name, value in names.items() if getattr(spikeinterface.full, name, value) is not value]
+    if taken:
+        raise RuntimeError(
+            f"spikeinterface.full has a {taken[0]!r} of its own; use `import spikeinterface_gen.full as si` instead."
+        )
+    for name, value in names.items():
+        setattr(spikeinterface.full, name, value)
+
+
+def _names() -> dict[str, Any]:
+    return {name: getattr(spikeinterface_gen, name) for name in spikeinterface_gen.__all__ if not name.startswith("_")}
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up when asked for: the models bring torch in, and not everybody who opens a recording needs them.
+    if name.startswith("_") or name not in spikeinterface_gen.__all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(spikeinterface_gen, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *spikeinterface_gen.__all__})

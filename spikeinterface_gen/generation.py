@@ -1,0 +1,232 @@
+"""From a fitted model, or from any counts, to a recording with ground truth."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.observation.spike_times import PlacedSpikes, place_spikes
+from spikeinterface_gen.provenance import provenance
+from spikeinterface_gen.randomness import resolve_seed
+from spikeinterface_gen.rendering.amplitudes import spike_amplitudes
+from spikeinterface_gen.rendering.parameters import RenderingParameters
+from spikeinterface_gen.rendering.probes import contact_positions_um, default_probe, place_units
+from spikeinterface_gen.rendering.templates import make_templates
+from spikeinterface_gen.session import cache_folder, write_session
+
+if TYPE_CHECKING:
+    from probeinterface import Probe
+
+    from spikeinterface_gen.extractors import GenerativeRecordingExtractor
+
+__all__ = ["generate_from_counts", "generate_with_ldns"]
+
+
+class SamplesCounts(Protocol):
+    """Anything that draws synthetic counts."""
+
+    def sample(self, num_trials: int, *, durations: Any, covariates: Any, seed: int | None) -> SpikeCounts:
+        """Draw counts."""
+
+
+def generate_with_ldns(
+    model: SamplesCounts | str | Path,
+    n_trials: int,
+    *,
+    layout: Literal["session", "trials"] = "session",
+    durations: Any = None,
+    covariates: Mapping[str, npt.ArrayLike] | None = None,
+    seed: int | None = None,
+    folder: str | Path | None = None,
+    probe: Probe | None = None,
+    sampling_frequency: float = 30000.0,
+    unit_ids: npt.ArrayLike | None = None,
+    gap_s: float = 0.0,
+    overwrite: bool = False,
+    **rendering: Any,
+) -> GenerativeRecordingExtractor:
+    """Draw trials from a model and return them as a recording whose ground truth is known.
+
+    Parameters
+    ----------
+    model : fitted model, str or path
+        A fitted model, the folder of a saved one, or the name of a bundled one.
+    n_trials : int
+        Number of trials.
+    layout : {"session", "trials"}
+        One segment with the trials one after the other, or one segment per trial.
+    durations, covariates
+        Passed on to ``model.sample``: lengths of the trials and what they are conditioned on.
+    seed : int, optional
+        The same seed gives the same recording. None draws one; it is stored in the annotations.
+    folder, probe, sampling_frequency, unit_ids, gap_s, overwrite, **rendering
+        As in :func:`generate_from_counts`.
+
+    Returns
+    -------
+    GenerativeRecordingExtractor
+        Its traces are computed when asked for; ``.sorting`` is the ground truth.
+
+    Examples
+    --------
+    >>> recording = generate_with_ldns("my_model", 100, seed=0)  # doctest: +SKIP
+    >>> recording.sorting.get_unit_spike_train(unit_id=0)  # doctest: +SKIP
+    """
+    # A mistake in a keyword shows before the model is asked for minutes of work.
+    _check_layout(layout)
+    RenderingParameters.from_keywords(rendering)
+    seed = resolve_seed(seed)
+    if isinstance(model, (str, Path)):
+        from spikeinterface_gen.models import load_model
+
+        model = load_model(model)
+    counts = model.sample(n_trials, durations=durations, covariates=covariates, seed=seed)
+    return generate_from_counts(
+        counts,
+        layout=layout,
+        seed=seed,
+        folder=folder,
+        probe=probe,
+        sampling_frequency=sampling_frequency,
+        unit_ids=unit_ids,
+        gap_s=gap_s,
+        overwrite=overwrite,
+        **rendering,
+    )
+
+
+def generate_from_counts(
+    counts: SpikeCounts,
+    *,
+    layout: Literal["session", "trials"] = "session",
+    seed: int | None = None,
+    folder: str | Path | None = None,
+    probe: Probe | None = None,
+    sampling_frequency: float = 30000.0,
+    unit_ids: npt.ArrayLike | None = None,
+    gap_s: float = 0.0,
+    overwrite: bool = False,
+    **rendering: Any,
+) -> GenerativeRecordingExtractor:
+    """Place the spikes of any counts in time and render them as a recording.
+
+    Parameters
+    ----------
+    counts : SpikeCounts
+        Synthetic or real. The recording is synthetic in either case and says so.
+    layout : {"session", "trials"}
+        One segment with the trials one after the other, or one segment per trial.
+    seed : int, optional
+        Of spike times, templates, amplitudes and noise. None draws one, which is stored.
+    folder : str or path, optional
+        Where the session is saved. Default: a folder of its own in
+        :func:`spikeinterface_gen.session.cache_folder`, which is printed.
+    probe : probeinterface.Probe, optional
+        Default: :func:`spikeinterface_gen.rendering.probes.default_probe`, sized for the units.
+    sampling_frequency : float
+        Frames per second, in Hz.
+    unit_ids : sequence, optional
+        Render these units only. Their spike times are the same as among all units.
+    gap_s : float
+        Pause between trials in s.
+    overwrite : bool
+        Whether a session that is in ``folder`` already is replaced.
+    **rendering
+        Fields of :class:`spikeinterface_gen.rendering.parameters.RenderingParameters`, such as
+        ``noise_level_uv=10.0``.
+
+    Returns
+    -------
+    GenerativeRecordingExtractor
+
+    Raises
+    ------
+    TypeError
+        If a keyword is not a rendering parameter.
+    FileExistsError, OSError
+        If ``folder`` exists or cannot be written; nothing half-written is left.
+    """
+    from spikeinterface_gen.extractors import GenerativeRecordingExtractor
+
+    _check_layout(layout)
+    parameters = RenderingParameters.from_keywords(rendering)
+    seed = resolve_seed(seed)
+    placed = place_spikes(counts, sampling_frequency=sampling_frequency, seed=seed, gap_s=gap_s)
+    amplitudes = spike_amplitudes(placed, parameters, seed)
+    if unit_ids is not None:
+        kept = counts.unit_positions(unit_ids)
+        chosen = counts.select_units(unit_ids)
+        placed, amplitudes = _only_units(placed, amplitudes, kept, counts.num_units)
+        counts = chosen
+    if not counts.annotations.get("synthetic"):
+        # Real counts, perhaps, but spike times and traces are ours.
+        marks = provenance("counts", _counts_hash(counts), seed)
+        counts = counts.with_annotations(**marks)
+    counts = counts.with_annotations(placement_seed=seed)
+
+    probe = default_probe(counts.num_units) if probe is None else probe
+    contacts_um = contact_positions_um(probe)
+    locations_um = place_units(counts, contacts_um, seed)
+    templates = make_templates(locations_um, contacts_um, sampling_frequency, parameters, seed)
+    if folder is None:
+        folder = _own_folder(counts, seed)
+        print(f"Synthetic session saved in {folder}")
+    path = write_session(
+        folder,
+        counts,
+        placed,
+        amplitudes,
+        probe,
+        locations_um,
+        templates,
+        parameters,
+        seed,
+        overwrite=overwrite,
+    )
+    return GenerativeRecordingExtractor(path, layout=layout)
+
+
+def _check_layout(layout: str) -> None:
+    if layout not in ("session", "trials"):
+        raise ValueError(f"layout must be 'session' or 'trials'; got {layout!r}.")
+
+
+def _only_units(
+    placed: PlacedSpikes, amplitudes: np.ndarray, kept: np.ndarray, num_units: int
+) -> tuple[PlacedSpikes, np.ndarray]:
+    """The spikes of the units at these positions, numbered in this order."""
+    new = np.full(num_units, -1, dtype=np.int64)
+    new[kept] = np.arange(len(kept))
+    spikes = np.flatnonzero(new[placed.unit] >= 0)
+    unit = new[placed.unit[spikes]]
+    spikes = spikes[np.lexsort((unit, placed.frame[spikes], placed.trial[spikes]))]
+    chosen = PlacedSpikes(
+        trial=placed.trial[spikes],
+        unit=new[placed.unit[spikes]],
+        frame=placed.frame[spikes],
+        sampling_frequency=placed.sampling_frequency,
+        trial_frames=placed.trial_frames,
+        gap_frames=placed.gap_frames,
+        refractory_period_ms=placed.refractory_period_ms[kept],
+        forced_violations=placed.forced_violations[kept],
+    )
+    return chosen, amplitudes[spikes]
+
+
+def _counts_hash(counts: SpikeCounts) -> str:
+    return hashlib.sha256(np.ascontiguousarray(counts.counts)).hexdigest()
+
+
+def _own_folder(counts: SpikeCounts, seed: int) -> Path:
+    """A folder in the cache that nothing has used yet."""
+    model = str(counts.annotations.get("model", "counts")).lower()
+    base = cache_folder()
+    stem = f"{model}-{counts.num_trials}-trials-seed-{seed}"
+    candidates = (base / (stem if k == 0 else f"{stem}-{k}") for k in range(10**6))
+    return next(candidate for candidate in candidates if not candidate.exists())

@@ -1,0 +1,166 @@
+"""Folders that are whole or not there, and that show when a byte has changed.
+
+Every file of a folder is listed with its sha256 in ``session.json``, which holds the sha256 of its own
+contents. This detects damage and careless edits; it is no signature, and does not need to be: nothing
+that is read here can execute code.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["SessionError", "is_session_folder", "read_arrays", "read_settings", "whole_folder", "write_settings"]
+
+SETTINGS_FILE = "session.json"
+_FORMAT = "spikeinterface_gen session"
+_FORMAT_VERSION = 1
+
+# Arrays smaller than this are read at once: an empty one cannot be mapped.
+_MAPPED_BYTES = 65536
+
+
+class SessionError(ValueError):
+    """A folder is no session, or has changed since it was written."""
+
+
+def is_session_folder(folder: str | Path) -> bool:
+    """Whether a folder says that it is a session; it may still be damaged."""
+    try:
+        settings = json.loads((Path(folder) / SETTINGS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(settings, dict) and settings.get("format") == _FORMAT
+
+
+def read_settings(folder: Path, files: Sequence[str]) -> dict[str, Any]:
+    """Read ``session.json`` and check it and all ``files`` against their hashes.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist.
+    SessionError
+        If it is no session, is of a newer format, lacks a file, or has changed.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such session folder", str(folder))
+    if not is_session_folder(folder):
+        raise SessionError(f"{folder} is no session: it has no readable {SETTINGS_FILE} of spikeinterface_gen.")
+    settings = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
+    if not isinstance(settings.get("format_version"), int) or settings["format_version"] > _FORMAT_VERSION:
+        raise SessionError(
+            f"{folder} has the format version {settings.get('format_version')!r}; this version of spikeinterface_gen "
+            f"reads up to {_FORMAT_VERSION}. Update spikeinterface_gen."
+        )
+    changed = [] if _settings_hash(settings) == settings.get("sha256") else [SETTINGS_FILE]
+    hashes = settings.get("files")
+    for name in files:
+        path = folder / name
+        if not path.is_file():
+            raise SessionError(f"{folder} is incomplete: {name} is missing. Generate the session anew.")
+        if not isinstance(hashes, dict) or _file_hash(path) != hashes.get(name):
+            changed.append(name)
+    if changed:
+        raise SessionError(
+            f"{folder} has changed since it was written ({', '.join(changed)}), so its ground truth can no longer be "
+            "trusted. Generate the session anew."
+        )
+    return settings
+
+
+def write_settings(folder: Path, settings: dict[str, Any], files: Sequence[str]) -> None:
+    """Write ``session.json`` with the hashes of ``files``, which are there already."""
+    settings = {"format": _FORMAT, "format_version": _FORMAT_VERSION, **settings}
+    settings["files"] = {name: _file_hash(folder / name) for name in files}
+    settings["sha256"] = _settings_hash(settings)
+    (folder / SETTINGS_FILE).write_text(json.dumps(settings, indent=1), encoding="utf-8")
+
+
+def read_arrays(path: Path) -> Any:
+    """Read an ``.npy`` as an array (memory-mapped where large) or an ``.npz`` as a dict, without pickle.
+
+    Raises
+    ------
+    SessionError
+        If the file is no such array.
+    """
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        large = path.stat().st_size > _MAPPED_BYTES
+        return np.load(path, mmap_mode="r" if large else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise SessionError(f"{path} cannot be read as an array: {error}") from error
+
+
+@contextmanager
+def whole_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary sibling of ``folder`` to write to; it takes the place of ``folder`` at the end.
+
+    On any error the sibling is removed, and what was in the place of ``folder`` stays.
+
+    Parameters
+    ----------
+    folder : str or path
+        Where to write; its parents are made.
+    overwrite : bool
+        Whether a session that is there already is replaced. Anything else there is never touched.
+
+    Raises
+    ------
+    FileExistsError
+        If something is there that may not be replaced.
+    OSError
+        If it cannot be written.
+    """
+    folder = Path(folder).expanduser().absolute()
+    if folder.exists():
+        if not overwrite:
+            raise FileExistsError(
+                errno.EEXIST, "exists already; choose another folder, remove it, or pass overwrite=True", str(folder)
+            )
+        if not is_session_folder(folder):
+            raise FileExistsError(errno.EEXIST, "is no session of spikeinterface_gen and is not replaced", str(folder))
+    mark = uuid.uuid4().hex[:12]
+    temporary = folder.parent / f".{folder.name}.{mark}.partial"
+    former = folder.parent / f".{folder.name}.{mark}.former"
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if folder.exists():
+            folder.rename(former)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if former.exists():
+                former.rename(folder)
+            raise
+    except OSError as error:
+        # numpy tells of a full disk without an error number.
+        number = error.errno or errno.ENOSPC
+        reason = error.strerror or str(error)
+        raise OSError(number, f"could not write the session ({reason}); nothing was changed", str(folder)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(former, ignore_errors=True)
+
+
+def _file_hash(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _settings_hash(settings: dict[str, Any]) -> str:
+    told = {key: value for key, value in settings.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
