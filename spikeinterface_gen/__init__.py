@@ -8,9 +8,15 @@ __version__ = "0.1.0"
 # Public name → the module that defines it. Imported when first asked for: torch comes in with the models only.
 # Add a name here and to the imports for type checkers below.
 _LAZY = {
+    "GenerativeRecordingExtractor": "spikeinterface_gen.extractors",
+    "GenerativeSortingExtractor": "spikeinterface_gen.extractors",
     "SimulatedDataset": "spikeinterface_gen.datasets.loading",
     "SpikeCounts": "spikeinterface_gen.counts",
+    "generate_from_counts": "spikeinterface_gen.generation",
+    "generate_with_ldns": "spikeinterface_gen.generation",
+    "is_synthetic": "spikeinterface_gen.provenance",
     "load_dataset": "spikeinterface_gen.datasets.loading",
+    "register": "spikeinterface_gen.full",
 }
 
 __all__ = ["__version__", *_LAZY]
@@ -19,6 +25,12 @@ if TYPE_CHECKING:
     from spikeinterface_gen.counts import SpikeCounts as SpikeCounts
     from spikeinterface_gen.datasets.loading import SimulatedDataset as SimulatedDataset
     from spikeinterface_gen.datasets.loading import load_dataset as load_dataset
+    from spikeinterface_gen.extractors import GenerativeRecordingExtractor as GenerativeRecordingExtractor
+    from spikeinterface_gen.extractors import GenerativeSortingExtractor as GenerativeSortingExtractor
+    from spikeinterface_gen.full import register as register
+    from spikeinterface_gen.generation import generate_from_counts as generate_from_counts
+    from spikeinterface_gen.generation import generate_with_ldns as generate_with_ldns
+    from spikeinterface_gen.provenance import is_synthetic as is_synthetic
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,9 @@ from spikeinterface.full import *  # noqa: F403 - spikeinterface.full has no __a
 
 import spikeinterface_gen
 
-__all__ = ["register"]
+
+def _ours() -> list[str]:
+    return [name for name in spikeinterface_gen.__all__ if not name.startswith("_")]
 
 
 def register() -> None:
@@ -30,7 +32,7 @@ def register() -> None:
     RuntimeError
         If SpikeInterface has a different object under one of the names: nothing is overwritten.
     """
-    names = _names()
+    names = {name: getattr(spikeinterface_gen, name) for name in _ours()}
     taken = [name for name, value in names.items() if getattr(spikeinterface.full, name, value) is not value]
     if taken:
         raise RuntimeError(
@@ -40,16 +42,15 @@ def register() -> None:
         setattr(spikeinterface.full, name, value)
 
 
-def _names() -> dict[str, Any]:
-    return {name: getattr(spikeinterface_gen, name) for name in spikeinterface_gen.__all__ if not name.startswith("_")}
-
-
 def __getattr__(name: str) -> Any:
     # Looked up when asked for: the models bring torch in, and not everybody who opens a recording needs them.
-    if name.startswith("_") or name not in spikeinterface_gen.__all__:
+    if name not in _ours():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(spikeinterface_gen, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *spikeinterface_gen.__all__})
+    return sorted({*globals(), *_ours()})
+
+
+__all__ = sorted({name for name in globals() if not name.startswith("_")} | set(_ours()))

@@ -16,7 +16,6 @@ sibling and renamed, so that a folder of this name is always whole.
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -10,14 +10,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from spikeinterface_gen.files import new_folder
 
 __all__ = ["SessionError", "is_session_folder", "read_arrays", "read_settings", "whole_folder", "write_settings"]
 
@@ -132,28 +132,8 @@ def whole_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Pat
             )
         if not is_session_folder(folder):
             raise FileExistsError(errno.EEXIST, "is no session of spikeinterface_gen and is not replaced", str(folder))
-    mark = uuid.uuid4().hex[:12]
-    temporary = folder.parent / f".{folder.name}.{mark}.partial"
-    former = folder.parent / f".{folder.name}.{mark}.former"
-    try:
-        temporary.mkdir(parents=True)
+    with new_folder(folder) as temporary:
         yield temporary
-        if folder.exists():
-            folder.rename(former)
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if former.exists():
-                former.rename(folder)
-            raise
-    except OSError as error:
-        # numpy tells of a full disk without an error number.
-        number = error.errno or errno.ENOSPC
-        reason = error.strerror or str(error)
-        raise OSError(number, f"could not write the session ({reason}); nothing was changed", str(folder)) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(former, ignore_errors=True)
 
 
 def _file_hash(path: Path) -> str:

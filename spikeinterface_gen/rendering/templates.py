@@ -157,6 +157,8 @@ def _shapes() -> list:
     """Waveforms as functions of time in ms, trough −1 at 0, running out to 0 on both sides."""
     waveforms = np.load(_WAVEFORMS, allow_pickle=False)
     # A few are upside down (axons, most likely) or have no clear trough.
+    # The last samples of some bend back to 0 at once.
+    waveforms = waveforms[:, :-3]
     waveforms = waveforms[(waveforms.min(axis=1) < -0.9) & (waveforms.max(axis=1) < -0.9 * waveforms.min(axis=1))]
     before, after = 10, 30
     rise = np.sin(0.5 * np.pi * np.arange(before) / before) ** 2
