@@ -17,6 +17,7 @@ from spikeinterface_gen.convert.metadata import provenance_marks as marks_of
 from spikeinterface_gen.convert.stretches import Stretch, cut_into_trials, intervals_of_stretches
 from spikeinterface_gen.convert.to_neo import SESSION_START_KEY, TRIAL_ORIGIN_KEY
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.frames import seconds_to_frames
 
 __all__ = ["from_neo"]
 
@@ -49,9 +50,9 @@ def from_neo(
     for segment, of_segment in zip(segments, labels, strict=True):
         start_s, stop_s = _common_window(segment, sampling_frequency)
         times_s = [train.times_s() for train in segment.trains]
-        frames = np.rint((np.concatenate(times_s) - start_s) * sampling_frequency).astype(np.int64)
+        frames = seconds_to_frames(np.concatenate(times_s) - start_s, sampling_frequency)
         units = np.repeat([position[label] for label in of_segment], [len(times) for times in times_s])
-        num_frames = round((stop_s - start_s) * sampling_frequency)
+        num_frames = int(seconds_to_frames(stop_s - start_s, sampling_frequency))
         stretches.append(Stretch(units, frames, num_frames, segment.name))
         starts_s.append(start_s)
 
@@ -115,12 +116,12 @@ def _segments_of(data: Any) -> list[_Segment]:
         return [_segment(segment.spiketrains, f"segment {k}", segment) for k, segment in enumerate(data.segments)]
     if isinstance(data, neo.Segment):
         return [_segment(data.spiketrains, "the segment", data)]
-    if not isinstance(data, Iterable) or isinstance(data, (str, Mapping)):
+    items = list(data) if isinstance(data, Iterable) and not isinstance(data, (str, Mapping)) else None
+    if items is None or not all(isinstance(item, (neo.Segment, Iterable)) or _is_train(item) for item in items):
         raise TypeError(
-            "data must be a neo.Block, a neo.Segment, a sequence of segments, a sequence of spike trains or a "
+            "data must be a neo.Block, a neo.Segment, a sequence of segments, a sequence of neo.SpikeTrain or a "
             f"sequence of those (a trial each); got {type(data).__name__}."
         )
-    items = list(data)
     if items and all(_is_train(item) for item in items):
         return [_segment(items, "the segment", None)]
     return [

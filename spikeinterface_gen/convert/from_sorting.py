@@ -13,6 +13,7 @@ from spikeinterface.core import BaseSorting
 from spikeinterface_gen.convert.metadata import PLACEMENT_KEYS, plain_entries
 from spikeinterface_gen.convert.stretches import Stretch, cut_into_trials, intervals_of_stretches
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.frames import seconds_to_frames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +102,7 @@ def _segments(sorting: BaseSorting, durations_s: npt.ArrayLike | None, *, infer:
         frames = spikes["sample_index"].astype(np.int64)
         num_frames = _num_frames(sorting, k)
         if durations_s is not None:
-            num_frames = round(durations[k] * sorting.sampling_frequency)
+            num_frames = int(seconds_to_frames(durations[k], sorting.sampling_frequency))
         elif num_frames is None and infer:
             num_frames = int(frames.max(initial=-1)) + 1
         elif num_frames is None:
@@ -184,7 +185,7 @@ def _piece(sorting: BaseSorting, segments: list[Stretch], windows: _Windows, tri
     index = int(windows.segment[trial])
     segment = segments[index]
     start = int(sorting.time_to_sample_index(windows.start_s[trial], segment_index=index))
-    length = round((windows.stop_s[trial] - windows.start_s[trial]) * sorting.sampling_frequency)
+    length = int(seconds_to_frames(windows.stop_s[trial] - windows.start_s[trial], sorting.sampling_frequency))
     known_end = _num_frames(sorting, index)
     if start < 0 or (known_end is not None and start + length > known_end):
         raise ValueError(
