@@ -1,0 +1,189 @@
+"""Memorisation: can one tell from synthetic trials which real trials the model was trained on?
+
+A membership-inference attack. If training trials lie closer to the synthetic ones than held-out trials of
+the same session do, the model has kept something of them beyond what the session has in common.
+
+Each trial is described by the square roots of its spike counts, per unit and quarter of a trial (the
+square root evens out the Poisson noise of fast and slow units). The attacker's score of a real trial is
+its distance to the nearest synthetic one, relative to its mean distance to its five nearest real
+trials: some trials are close to everything, and that says nothing about membership. Training and
+held-out trials are treated alike, so that splits at random give an AUC of one half without memorisation,
+also where a session drifts. A split into early and late trials does not.
+
+The AUC has a ceiling: ``m`` synthetic trials can copy at most ``m`` of the ``n`` training trials, so
+``½ + ½ min(1, m / n)`` is the most to be expected. For a verdict, give as many synthetic trials as there
+were training trials. The share of synthetic trials whose nearest real trial is a training trial has no
+such ceiling; what chance makes of it follows from relabelling the real trials.
+
+Nearest-neighbour distances may pass sets that a stronger attack tells apart (Yao et al. 2025,
+arXiv:2505.01524): a low AUC shows no memorisation that this attack could find, and no more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.randomness import uniforms
+from spikeinterface_gen.validation.distances import check_same_population
+
+__all__ = ["Membership", "membership_inference"]
+
+_NUM_WINDOWS = 4
+_NUM_NEIGHBOURS = 5
+_NUM_RELABELLINGS = 200
+_MAX_TRIALS = 3000
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Outcome of a membership-inference attack.
+
+    Attributes
+    ----------
+    auc, low, high : float
+        Area under the ROC curve of telling training from held-out trials, 0.5 for no memorisation, and
+        its 95 % interval (DeLong et al. 1988).
+    auc_ceiling : float
+        What to expect if every synthetic trial were a copy.
+    closer_to_train : float
+        Share of synthetic trials whose nearest real trial is a training trial.
+    chance_low, chance_high : float
+        Where that share lies in 95 % of cases if training and held-out trials are relabelled at random.
+    num_train, num_held_out, num_synthetic : int
+        Trials used.
+    """
+
+    auc: float
+    low: float
+    high: float
+    auc_ceiling: float
+    closer_to_train: float
+    chance_low: float
+    chance_high: float
+    num_train: int
+    num_held_out: int
+    num_synthetic: int
+
+    @property
+    def found(self) -> bool:
+        """Whether the attack tells training from held-out trials better than chance."""
+        return self.low > 0.5 or self.closer_to_train > self.chance_high
+
+    def summary(self) -> str:
+        """Return what it allows to be said, in two sentences."""
+        verdict = (
+            "Training trials can be told from held-out ones by their distance to the synthetic trials"
+            if self.found
+            else "No memorisation was found: training trials cannot be told from held-out ones by their distance to "
+            "the synthetic trials"
+        )
+        return (
+            f"{verdict} (membership-inference AUC {self.auc:.2f}, 95 % interval {self.low:.2f} to {self.high:.2f}; "
+            f"chance is 0.5, and {self.auc_ceiling:.2f} would be expected if all {self.num_synthetic} synthetic trials "
+            f"were copies). The nearest real trial of {100 * self.closer_to_train:.0f} % of the synthetic trials is a "
+            f"training trial ({100 * self.chance_low:.0f} to {100 * self.chance_high:.0f} % expected by chance)."
+        )
+
+
+def membership_inference(
+    synthetic: SpikeCounts, train: SpikeCounts, held_out: SpikeCounts, *, seed: int = 0
+) -> Membership:
+    """Attack synthetic trials: tell the trials that their model was trained on from held-out ones.
+
+    Parameters
+    ----------
+    synthetic, train, held_out : SpikeCounts
+        The same units and bin size. ``train`` and ``held_out`` are random parts of one session, at least
+        three trials each; of more than 3000, so many are drawn.
+    seed : int
+        Of that draw and of the relabellings.
+
+    Returns
+    -------
+    Membership
+
+    Raises
+    ------
+    ValueError
+        If the populations differ, or trials are too few.
+    """
+    for name, counts in (("train", train), ("held_out", held_out)):
+        check_same_population(synthetic, counts, name)
+        if counts.num_trials < 3:
+            raise ValueError(f"{name} has {counts.num_trials} trials; membership inference needs at least 3.")
+    train, held_out, synthetic = (
+        _at_most(counts, seed, name)
+        for counts, name in ((train, "train"), (held_out, "held-out"), (synthetic, "synthetic"))
+    )
+    real = np.concatenate([_features(train), _features(held_out)])
+    to_synthetic = _distances(real, _features(synthetic))
+    is_train = np.arange(len(real)) < train.num_trials
+
+    scores = -to_synthetic.min(axis=1) / np.maximum(_to_nearest_others(real), 1e-9)
+    auc, low, high = _auc(scores[is_train], scores[~is_train])
+    nearest = to_synthetic.argmin(axis=0)
+    relabelled = [
+        is_train[np.argsort(uniforms(seed, "validation/relabel", k, (len(real),)))][nearest].mean()
+        for k in range(_NUM_RELABELLINGS)
+    ]
+    chance_low, chance_high = np.quantile(relabelled, [0.025, 0.975])
+    return Membership(
+        auc=auc,
+        low=low,
+        high=high,
+        auc_ceiling=0.5 + 0.5 * min(1.0, synthetic.num_trials / train.num_trials),
+        closer_to_train=float(is_train[nearest].mean()),
+        chance_low=float(chance_low),
+        chance_high=float(chance_high),
+        num_train=train.num_trials,
+        num_held_out=held_out.num_trials,
+        num_synthetic=synthetic.num_trials,
+    )
+
+
+def _at_most(counts: SpikeCounts, seed: int, name: str) -> SpikeCounts:
+    if counts.num_trials <= _MAX_TRIALS:
+        return counts
+    order = np.argsort(uniforms(seed, f"validation/membership/{name}", 0, (counts.num_trials,)))
+    return counts[np.sort(order[:_MAX_TRIALS])]
+
+
+def _features(counts: SpikeCounts) -> np.ndarray:
+    """Square roots of the counts per unit and quarter of each trial, float32, (trials, windows · units)."""
+    num_trials, max_bins, num_units = counts.counts.shape
+    windows = np.minimum(
+        np.arange(max_bins) * _NUM_WINDOWS // counts.num_bins[:, None],
+        _NUM_WINDOWS - 1,  # bins of padding, which hold no spike
+    )
+    result = np.empty((num_trials, _NUM_WINDOWS, num_units), np.float32)
+    for window in range(_NUM_WINDOWS):
+        inside = (windows == window).astype(np.float32)
+        result[:, window] = np.einsum("tb,tbu->tu", inside, counts.counts)
+    return np.sqrt(result).reshape(num_trials, -1)
+
+
+def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Euclidean distances, float32, shape (len(a), len(b))."""
+    squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2.0 * (a @ b.T)
+    # Rounding leaves copies some 1e-3 apart in float32; that is far below the distance of any two trials.
+    return np.sqrt(np.maximum(squares, 0.0))
+
+
+def _to_nearest_others(real: np.ndarray) -> np.ndarray:
+    """Mean distance of each trial to its nearest neighbours among all other real trials, shape (trials,)."""
+    distances = _distances(real, real)
+    np.fill_diagonal(distances, np.inf)
+    neighbours = min(_NUM_NEIGHBOURS, len(real) - 1)
+    return np.partition(distances, neighbours - 1, axis=1)[:, :neighbours].mean(axis=1)
+
+
+def _auc(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float, float]:
+    """AUC and its 95 % interval by DeLong's variance."""
+    wins = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)
+    auc = float(wins.mean())
+    variance = wins.mean(axis=1).var(ddof=1) / len(positive) + wins.mean(axis=0).var(ddof=1) / len(negative)
+    reach = 1.96 * float(np.sqrt(variance))
+    return auc, max(0.0, auc - reach), min(1.0, auc + reach)
