@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 
 HERE = Path(__file__).parent
 INIT = (HERE / "spikeinterface_gen" / "__init__.py").read_text(encoding="utf-8")
@@ -25,7 +25,7 @@ setup(
         "Typing :: Typed",
     ],
     python_requires=">=3.11",
-    packages=find_packages(include=["spikeinterface_gen", "spikeinterface_gen.*"]),
+    packages=find_namespace_packages(include=["spikeinterface_gen", "spikeinterface_gen.*"]),
     include_package_data=True,
     install_requires=[
         "elephant>=1.1",
