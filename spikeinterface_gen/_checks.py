@@ -67,8 +67,6 @@ def distinct_ids(unit_ids: Any, num_units: int) -> np.ndarray:
     if unit_ids is None:
         return np.arange(num_units)
     ids = of_length("unit_ids", unit_ids, num_units, "units")
-    if ids.dtype == object:
-        ids = np.array([str(unit_id) for unit_id in ids])
     if ids.ndim != 1 or ids.dtype.kind not in "iuU":
         raise ValueError(f"unit_ids must be integers or strings; got an array of {ids.dtype}.")
     values, occurrences = np.unique(ids, return_counts=True)
@@ -78,7 +76,15 @@ def distinct_ids(unit_ids: Any, num_units: int) -> np.ndarray:
 
 
 def of_length(name: str, value: Any, length: int, axis: str) -> np.ndarray:
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+        if array.dtype == object:  # a column of a DataFrame, say
+            array = np.asarray(array.tolist())
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array; its entries differ in shape.") from error
+    # Anything else could not be written to disk without pickle.
+    if array.dtype.kind not in "biufU":
+        raise ValueError(f"{name} must hold numbers, booleans or strings; got an array of {array.dtype}.")
     if array.ndim < 1 or len(array) != length:
         got = f"length {len(array)}" if array.ndim else "a single value"
         raise ValueError(f"{name} must have one entry for each of the {length} {axis}; got {got}.")

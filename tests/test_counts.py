@@ -35,6 +35,13 @@ def test_whole_floats_and_booleans_are_counts():
     assert SpikeCounts(ONES.astype(float), 10.0) == SpikeCounts(ONES.astype(bool), 10.0)
 
 
+def test_columns_of_objects_get_a_type_of_their_own():
+    covariates = {"side": np.array(["l", "r", "l"], dtype=object), "size": np.array([1, 2, 3], dtype=object)}
+    counts = SpikeCounts(ONES, 10.0, unit_ids=np.array(["a", "b"], dtype=object), covariates=covariates)
+    assert counts.covariates["side"].dtype.kind == counts.unit_ids.dtype.kind == "U"
+    assert counts.covariates["size"].dtype.kind == "i"
+
+
 @pytest.mark.parametrize(
     ("counts", "options", "message"),
     [
@@ -67,6 +74,9 @@ def test_whole_floats_and_booleans_are_counts():
         (ONES, {"covariates": {"x": np.zeros((3, 9, 1))}}, "4 bins"),
         (ONES, {"covariates": {"x": np.zeros((3, 4, 1, 1))}}, "must have shape"),
         (ONES, {"unit_properties": {"area": ["VISp"]}}, r"unit_properties\['area'\]"),
+        (ONES, {"covariates": {"x": [None, 1, "a"]}}, "numbers, booleans or strings"),
+        (ONES, {"covariates": {"x": [[1], [1, 2], [3]]}}, "differ in shape"),
+        (ONES, {"unit_properties": {"since": np.array(["2020", "2021"], "M8[Y]")}}, "numbers, booleans or strings"),
         (ONES, {"t_starts_s": [0.0]}, "t_starts_s"),
         (ONES, {"t_starts_s": [0.0, 1.0, np.nan]}, "finite"),
     ],
