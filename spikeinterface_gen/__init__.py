@@ -12,11 +12,14 @@ _LAZY = {
     "GenerativeSortingExtractor": "spikeinterface_gen.extractors",
     "SimulatedDataset": "spikeinterface_gen.datasets.loading",
     "SpikeCounts": "spikeinterface_gen.counts",
+    "ValidationReport": "spikeinterface_gen.validation.report",
     "generate_from_counts": "spikeinterface_gen.generation",
     "generate_with_ldns": "spikeinterface_gen.generation",
     "is_synthetic": "spikeinterface_gen.provenance",
     "load_dataset": "spikeinterface_gen.datasets.loading",
+    "plot_rasters": "spikeinterface_gen.plotting",
     "register": "spikeinterface_gen.full",
+    "validate": "spikeinterface_gen.validation.report",
 }
 
 __all__ = ["__version__", *_LAZY]
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
     from spikeinterface_gen.full import register as register
     from spikeinterface_gen.generation import generate_from_counts as generate_from_counts
     from spikeinterface_gen.generation import generate_with_ldns as generate_with_ldns
+    from spikeinterface_gen.plotting import plot_rasters as plot_rasters
     from spikeinterface_gen.provenance import is_synthetic as is_synthetic
+    from spikeinterface_gen.validation.report import ValidationReport as ValidationReport
+    from spikeinterface_gen.validation.report import validate as validate
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.models.base import NotFittedError
 from spikeinterface_gen.observation.draw import draw_poisson
 from spikeinterface_gen.provenance import provenance
 from spikeinterface_gen.randomness import resolve_seed, uniforms
@@ -79,11 +80,11 @@ class PSTHPoisson:
 
         Raises
         ------
-        RuntimeError
+        NotFittedError
             If the model is not fitted.
         """
         if not hasattr(self, "expected_counts_"):
-            raise RuntimeError(f"this {type(self).__name__} is not fitted; call fit(counts) first.")
+            raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit(counts) first.")
         if num_trials < 1:
             raise ValueError(f"num_trials must be at least 1; got {num_trials}.")
         seed = resolve_seed(seed)
@@ -146,4 +147,4 @@ def _smoothed(spikes: np.ndarray, trials: np.ndarray, width_bins: float) -> np.n
 def _sha256(array: np.ndarray) -> str:
     import hashlib
 
-    return hashlib.sha256(np.ascontiguousarray(array)).hexdigest()
+    return hashlib.sha256(array.tobytes()).hexdigest()

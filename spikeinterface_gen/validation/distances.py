@@ -148,6 +148,12 @@ def kolmogorov_smirnov(real: np.ndarray, other: np.ndarray) -> float:
 # ---- the metrics -----------------------------------------------------------------------------
 
 
+def _log_fano_factors(side: TrialStatistics, trials: Trials) -> np.ndarray:
+    """Logarithms: on a linear scale the few units that burst in single trials would drown all others."""
+    factors = side.fano_factors(trials)
+    return np.log(factors, out=np.full_like(factors, np.nan), where=factors > 0)
+
+
 def _enough_intervals(real: TrialStatistics, trials: Trials) -> np.ndarray:
     return real.num_intervals(trials) >= MIN_INTERVALS
 
@@ -161,7 +167,7 @@ METRICS = {
     for metric in (
         Metric(
             "population_count",
-            "population spike count, D_KL",
+            "population spike count (D_KL)",
             "nats",
             "bins",
             TrialStatistics.population_histogram,
@@ -171,11 +177,11 @@ METRICS = {
         Metric("isi_mean", "mean interval", "s", "units", TrialStatistics.isi_mean_s, rmse, _enough_intervals),
         Metric("isi_sd", "s.d. of intervals", "s", "units", TrialStatistics.isi_sd_s, rmse, _enough_intervals),
         Metric("rate", "firing rate", "Hz", "units", TrialStatistics.rates_hz, rmse),
-        Metric("fano_factor", "Fano factor", "", "units", TrialStatistics.fano_factors, rmse),
+        Metric("fano_factor", "Fano factor (log)", "", "units", _log_fano_factors, rmse),
         Metric("cv2", "CV2", "", "units", TrialStatistics.cv2, rmse, _enough_pairs),
         Metric(
             "isi_distribution",
-            "interval distribution, KS",
+            "interval distribution (KS)",
             "",
             "units",
             TrialStatistics.isi_distributions,
@@ -192,7 +198,7 @@ PAPER_METRICS = {
     for metric in (
         Metric(
             "population_count",
-            "population spike count, D_KL as published",
+            "population spike count (D_KL) as published",
             "nats",
             "bins",
             TrialStatistics.population_histogram,

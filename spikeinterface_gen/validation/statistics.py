@@ -192,7 +192,7 @@ class TrialStatistics:
             NaN where a unit's count never changes, or no trial is longer than the lag.
         """
         mean, variance = self._moments(trials)
-        lags = np.arange(1, self.num_lags + 1)
+        lags = range(1, self.num_lags + 1)
         products = self._of(self._autocoincidences, trials).sum(axis=0, dtype=np.float64)
         bins = lagged_bins(self._of(self.counts.num_bins, trials), lags)[:, None]
         return _ratio(_ratio(products, bins) - mean**2, variance)
@@ -210,9 +210,9 @@ class TrialStatistics:
         """
         mean, variance = self._moments(trials)
         sd = np.sqrt(np.where(variance > 0, variance, np.nan))
-        lags = np.arange(1, self.num_lags + 1)
+        lags = range(1, self.num_lags + 1)
         bins = lagged_bins(self._of(self.counts.num_bins, trials), lags)
-        products = coincidences(self._of(self.counts.counts, trials), lags.tolist())
+        products = coincidences(self._of(self.counts.counts, trials), lags)
         result = np.full(products.shape, np.nan, np.float32)
         chance, scale = np.outer(mean, mean), 1.0 / np.outer(sd, sd)
         np.fill_diagonal(scale, np.nan)
