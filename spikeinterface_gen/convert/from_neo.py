@@ -47,8 +47,8 @@ def from_neo(
     position = {unit_id: k for k, unit_id in enumerate(unit_ids)}
 
     stretches, starts_s = [], []
-    for segment, of_segment in zip(segments, labels, strict=True):
-        start_s, stop_s = _common_window(segment, sampling_frequency)
+    windows_s = _common_windows(segments, sampling_frequency)
+    for segment, of_segment, (start_s, stop_s) in zip(segments, labels, windows_s, strict=True):
         times_s = [train.times_s() for train in segment.trains]
         frames = seconds_to_frames(np.concatenate(times_s) - start_s, sampling_frequency)
         units = np.repeat([position[label] for label in of_segment], [len(times) for times in times_s])
@@ -172,24 +172,28 @@ def _sampling_frequency(segments: Sequence[_Segment]) -> float:
 # ---- time ------------------------------------------------------------------------------------
 
 
-def _common_window(segment: _Segment, sampling_frequency: float) -> tuple[float, float]:
-    """The time in s that all trains of a segment cover, with a warning where they disagree."""
-    windows = np.array([train.window_s for train in segment.trains])
-    start_s, stop_s = windows[:, 0].max(), windows[:, 1].min()
-    spread_s = np.ptp(windows, axis=0).max()
-    if stop_s <= start_s:
-        raise ValueError(
-            f"the spike trains of {segment.name} have no time in common: one starts at {start_s:g} s, another ends "
-            f"at {stop_s:g} s. Give all trains of a trial the same t_start and t_stop."
-        )
-    if spread_s > 0.5 / sampling_frequency:
+def _common_windows(segments: Sequence[_Segment], sampling_frequency: float) -> list[tuple[float, float]]:
+    """The time in s that all trains of each segment cover, with a warning where they disagree."""
+    common, disagreeing = [], []
+    for segment in segments:
+        windows = np.array([train.window_s for train in segment.trains])
+        start_s, stop_s = float(windows[:, 0].max()), float(windows[:, 1].min())
+        if stop_s <= start_s:
+            raise ValueError(
+                f"the spike trains of {segment.name} have no time in common: one starts at {start_s:g} s, another "
+                f"ends at {stop_s:g} s. Give all trains of a trial the same t_start and t_stop."
+            )
+        if np.ptp(windows, axis=0).max() > 0.5 / sampling_frequency:
+            disagreeing.append(f"{segment.name} ({start_s:g} to {stop_s:g} s in common)")
+        common.append((start_s, stop_s))
+    if disagreeing:
+        more = f" and {len(disagreeing) - 1} more" if len(disagreeing) > 1 else ""
         warnings.warn(
-            f"the spike trains of {segment.name} disagree in their t_start or t_stop by up to {spread_s:g} s; only "
-            f"the time that they have in common is counted, {start_s:g} to {stop_s:g} s. Give them the same window "
-            "if they were recorded together.",
+            f"spike trains disagree in their t_start or t_stop in {disagreeing[0]}{more}; only the time that the trains "
+            "of a trial have in common is counted. Give them the same window if they were recorded together.",
             stacklevel=4,
         )
-    return float(start_s), float(stop_s)
+    return common
 
 
 def _session_starts(segments: Sequence[_Segment], starts_s: np.ndarray) -> tuple[np.ndarray | None, float | None]:
