@@ -189,8 +189,8 @@ def _common_windows(segments: Sequence[_Segment], sampling_frequency: float) -> 
     if disagreeing:
         more = f" and {len(disagreeing) - 1} more" if len(disagreeing) > 1 else ""
         warnings.warn(
-            f"spike trains disagree in their t_start or t_stop in {disagreeing[0]}{more}; only the time that the trains "
-            "of a trial have in common is counted. Give them the same window if they were recorded together.",
+            f"spike trains disagree in their t_start or t_stop in {disagreeing[0]}{more}; only the time that the "
+            "trains of a trial have in common is counted. Give them the same window if they were recorded together.",
             stacklevel=4,
         )
     return common
