@@ -276,13 +276,13 @@ def write_session(
     trials = {"start_frames": placed.start_frames, "num_bins": counts.num_bins}
     if counts.t_starts_s is not None:
         trials["t_starts_s"] = counts.t_starts_s
-    trials |= {f"covariate:{name}": _plain_array(value) for name, value in counts.covariates.items()}
+    trials |= {f"covariate:{name}": value for name, value in counts.covariates.items()}
     units = {
         "unit_ids": counts.unit_ids,
         "locations_um": locations_um,
         "refractory_period_ms": placed.refractory_period_ms,
         "forced_violations": placed.forced_violations,
-        **{f"property:{name}": _plain_array(value) for name, value in counts.unit_properties.items()},
+        **{f"property:{name}": value for name, value in counts.unit_properties.items()},
     }
     settings: dict[str, Any] = {
         "sampling_frequency": placed.sampling_frequency,
@@ -332,11 +332,6 @@ def _write_probe(path: Path, probe: Probe) -> None:
     group = ProbeGroup()
     group.add_probe(probe)
     write_probeinterface(path, group)
-
-
-def _plain_array(value: np.ndarray) -> np.ndarray:
-    """Objects as strings: an array of objects could only be stored as code."""
-    return np.array([str(item) for item in value]) if value.dtype == object else value
 
 
 def _named(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -54,7 +54,7 @@ def test_noise_has_the_spectrum_of_an_action_potential_band():
 
 
 def test_noise_is_stationary_across_its_blocks():
-    contacts_um = np.zeros((2, 2)) + [[0, 0], [0, 500]]
+    contacts_um = np.array([[0.0, 0.0], [0.0, 500.0]])
     hop = BLOCK_FRAMES - 160
     blocks = noise_uv(hop * 200, contacts_um).reshape(200, hop, 2)
     power = (blocks**2).mean(axis=(0, 2)) / (blocks**2).mean()

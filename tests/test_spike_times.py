@@ -100,7 +100,7 @@ def test_two_neighbours_follow_the_exact_conditional_distribution():
     order = np.lexsort((placed.frame, placed.unit))
     first, second = (placed.frame[order].reshape(-1, 2) / 300.0).T
     rng = np.random.default_rng(0)
-    truth = rng.random((40000, 2)) + [0, 1]
+    truth = rng.random((40000, 2)) + np.arange(2)
     truth = truth[truth[:, 1] - truth[:, 0] >= 0.6]
     for mine, right, wrong in (
         (first, truth[:, 0], rng.random(3000)),
@@ -165,7 +165,7 @@ def test_silence_and_the_fullest_possible_bins():
 
 def test_errors_name_the_cause():
     counts = SpikeCounts(np.full((1, 2, 1), 9), 1.0)
-    with pytest.raises(ValueError, match="9 spikes in a bin of 7 frames.*sampling_frequency"):
+    with pytest.raises(ValueError, match=r"9 spikes in a bin of 7 frames.*sampling_frequency"):
         place_spikes(counts, sampling_frequency=7572.0)
     with pytest.raises(ValueError, match="gap_s"):
         place_spikes(counts, gap_s=-1.0)
