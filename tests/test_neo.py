@@ -129,7 +129,7 @@ def test_the_sampling_rate_of_the_trains_sets_the_frames():
 
 def test_trains_that_cover_different_times_are_counted_where_all_do_with_a_warning():
     trains = [_train([0.05, 0.15, 0.95], t_stop=1.0), _train([0.15, 0.25], t_start=0.1, t_stop=0.9)]
-    with pytest.warns(UserWarning, match=r"disagree .* 0\.1 to 0\.9 s.* and 1 more") as warned:
+    with pytest.warns(UserWarning, match=r"disagree .*0\.1 to 0\.9 s.* and 1 more") as warned:
         counts = SpikeCounts.from_neo([trains, trains], 100.0)
     assert len(warned) == 1
     assert counts.counts.shape == (2, 8, 2)
