@@ -1,0 +1,1 @@
+"""Diffusion: noise schedule, denoiser, sampler. Plain torch, without a notion of spikes."""

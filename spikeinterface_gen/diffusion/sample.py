@@ -1,0 +1,108 @@
+r"""Samplers: from noise to samples with a denoiser D(y; σ) ≈ E[x | x + σε = y].
+
+========  ===========================================================  ==================
+name      method                                                       evaluations
+========  ===========================================================  ==================
+dpmpp     DPM-Solver++(2M), second-order multistep, deterministic      steps
+heun      Heun's method on the probability-flow equation               2·steps − 1
+ddpm      ancestral sampling of the paper's 1000-step chain            1000
+========  ===========================================================  ==================
+
+Noise comes from outside, one tensor per draw, so that every trial keeps its own stream.
+
+References
+----------
+Lu et al., *DPM-Solver++*, 2022. Karras et al., NeurIPS 2022 (algorithm 1). Ho et al., NeurIPS 2020.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch import Tensor
+
+from spikeinterface_gen.diffusion.noise import KarrasSchedule, LinearBetaSchedule
+
+__all__ = ["SAMPLERS", "ddpm", "dpmpp", "heun"]
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+DrawNoise = Callable[[int], Tensor]
+
+
+def dpmpp(denoise: Denoise, draw_noise: DrawNoise, steps: int, schedule: KarrasSchedule | None = None) -> Tensor:
+    """DPM-Solver++(2M): each step extrapolates the denoised estimate from the last two.
+
+    Parameters
+    ----------
+    denoise : callable (y, sigma) → estimate
+        ``y`` of shape (batch, bins, latents), ``sigma`` of shape (batch,).
+    draw_noise : callable int → Tensor
+        Standard normal noise of the sample's shape; the argument counts the draws.
+    steps : int
+        Evaluations of the denoiser.
+    schedule : KarrasSchedule, optional
+
+    Returns
+    -------
+    Tensor, shape (batch, bins, latents)
+    """
+    sigmas = (schedule or KarrasSchedule()).sigmas(steps).tolist()
+    x = sigmas[0] * draw_noise(0)
+    last: Tensor | None = None
+    log_ratio_last = 0.0
+    for k in range(steps):
+        sigma, sigma_next = sigmas[k], sigmas[k + 1]
+        estimate = denoise(x, x.new_full((len(x),), sigma))
+        if sigma_next == 0:
+            return estimate
+        log_ratio = math.log(sigma) - math.log(sigma_next)
+        slope = estimate if last is None else estimate + (log_ratio / (2 * log_ratio_last)) * (estimate - last)
+        x = (sigma_next / sigma) * x + (1 - sigma_next / sigma) * slope
+        last, log_ratio_last = estimate, log_ratio
+    return x
+
+
+def heun(denoise: Denoise, draw_noise: DrawNoise, steps: int, schedule: KarrasSchedule | None = None) -> Tensor:
+    """Heun's second-order method on dx/dσ = (x − D(x; σ))/σ; parameters as for :func:`dpmpp`."""
+    sigmas = (schedule or KarrasSchedule()).sigmas(steps).tolist()
+    x = sigmas[0] * draw_noise(0)
+    for k in range(steps):
+        sigma, sigma_next = sigmas[k], sigmas[k + 1]
+        slope = (x - denoise(x, x.new_full((len(x),), sigma))) / sigma
+        x_next = x + (sigma_next - sigma) * slope
+        if sigma_next > 0:
+            slope_next = (x_next - denoise(x_next, x.new_full((len(x),), sigma_next))) / sigma_next
+            x_next = x + (sigma_next - sigma) * 0.5 * (slope + slope_next)
+        x = x_next
+    return x
+
+
+def ddpm(
+    denoise: Denoise, draw_noise: DrawNoise, steps: int = 1000, schedule: LinearBetaSchedule | None = None
+) -> Tensor:
+    r"""Ancestral sampling with the posterior variance β̃, the paper's reference.
+
+    The chain lives at y = √ᾱ x + √(1 − ᾱ) ε; the denoiser sees y/√ᾱ at σ = √((1 − ᾱ)/ᾱ). The steps are those of
+    the schedule; ``steps`` must equal their number.
+    """
+    schedule = schedule or LinearBetaSchedule(num_steps=steps)
+    if steps != schedule.num_steps:
+        raise ValueError(f"ddpm takes the {schedule.num_steps} steps of its schedule; got steps={steps}.")
+    betas = schedule.betas().tolist()
+    cumulative = schedule.alphas_cumprod().tolist()
+    y = draw_noise(0)
+    for t in range(steps - 1, -1, -1):
+        bar, bar_last = cumulative[t], cumulative[t - 1] if t else 1.0
+        sigma = ((1 - bar) / bar) ** 0.5
+        estimate = denoise(y / bar**0.5, y.new_full((len(y),), sigma))
+        keep = (1 - betas[t]) ** 0.5 * (1 - bar_last) / (1 - bar)
+        pull = bar_last**0.5 * betas[t] / (1 - bar)
+        y = keep * y + pull * estimate
+        if t:
+            variance = betas[t] * (1 - bar_last) / (1 - bar)
+            y = y + variance**0.5 * draw_noise(steps - t)
+    return y
+
+
+SAMPLERS: dict[str, Callable[..., Tensor]] = {"dpmpp": dpmpp, "heun": heun, "ddpm": ddpm}

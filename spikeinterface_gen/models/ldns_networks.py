@@ -1,0 +1,174 @@
+"""The networks of a fitted LDNS and what they compute: latents of counts, sampled latents, expected counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spikeinterface_gen.diffusion.denoise import PreconditionedDenoiser
+from spikeinterface_gen.diffusion.sample import SAMPLERS
+from spikeinterface_gen.models.tasks import chunks
+from spikeinterface_gen.nn.autoencoder import Autoencoder
+from spikeinterface_gen.nn.denoiser import DenoiserNetwork
+from spikeinterface_gen.observation.history import MAX_EXPECTED_COUNTS, SpikeHistory
+from spikeinterface_gen.randomness import normals
+
+__all__ = ["BLOCK_TRIALS", "LDNSNetworks", "mask_of"]
+
+BLOCK_TRIALS = 64
+"""Trials that are sampled together, always: the numbers of a trial must not depend on how many are asked for."""
+
+MAX_TOKENS = 64
+
+
+class LDNSNetworks(nn.Module):
+    """Autoencoder, denoiser, scale of the latents and spike history, as one module with one state.
+
+    Parameters
+    ----------
+    num_units, num_latents, num_bins : int
+    trial_locked : bool
+    binary : bool
+        Bernoulli rather than Poisson counts.
+    history_bins : int
+    channels, num_blocks, denoiser_channels, denoiser_blocks : int
+    causal : bool
+    """
+
+    latent_mean: Tensor
+    latent_sd: Tensor
+    history_filters: Tensor
+    history_bias: Tensor
+
+    def __init__(
+        self,
+        num_units: int,
+        num_latents: int,
+        num_bins: int,
+        *,
+        trial_locked: bool,
+        binary: bool,
+        history_bins: int,
+        channels: int,
+        num_blocks: int,
+        denoiser_channels: int,
+        denoiser_blocks: int,
+        causal: bool,
+    ) -> None:
+        super().__init__()
+        self.num_latents = num_latents
+        self.num_bins = num_bins
+        self.binary = binary
+        self.autoencoder = Autoencoder(num_units, num_latents, channels=channels, num_blocks=num_blocks, causal=causal)
+        self.denoiser = PreconditionedDenoiser(
+            DenoiserNetwork(
+                num_latents,
+                num_bins,
+                channels=denoiser_channels,
+                num_blocks=denoiser_blocks,
+                patch_size=2 ** max(0, math.ceil(math.log2(num_bins / MAX_TOKENS))),
+                trial_locked=trial_locked,
+            )
+        )
+        self.register_buffer("latent_mean", torch.zeros(num_latents))
+        self.register_buffer("latent_sd", torch.ones(num_latents))
+        self.register_buffer("history_filters", torch.zeros(num_units, history_bins))
+        self.register_buffer("history_bias", torch.zeros(num_units))
+
+    @property
+    def history(self) -> SpikeHistory:
+        """The spike-history observation model."""
+        filters, bias = self.history_filters.cpu().double().numpy(), self.history_bias.cpu().double().numpy()
+        return SpikeHistory(filters, bias, self.binary)
+
+    def set_history(self, history: SpikeHistory) -> None:
+        """Store filters and biases; filters shorter than the buffer are padded with zeros."""
+        filters = np.zeros(self.history_filters.shape, np.float32)
+        filters[:, : history.num_bins] = history.filters
+        self.history_filters.copy_(torch.from_numpy(filters))
+        self.history_bias.copy_(torch.from_numpy(history.bias.astype(np.float32)))
+
+    @torch.no_grad()
+    def encode(self, counts: np.ndarray, mask: np.ndarray | None = None, share_hidden: float = 0.0) -> np.ndarray:
+        """Latents of counts, float32, shape (trials, bins, latents).
+
+        Parameters
+        ----------
+        counts : array, shape (trials, bins, units)
+            With the hidden entries, if any, set to zero.
+        mask : array of bool, shape (trials, bins), optional
+            The valid bins.
+        share_hidden : float
+            Share of the entries that are hidden, which the others are scaled up to make up for.
+        """
+        device = self.latent_mean.device
+        parts = []
+        for part in chunks(len(counts), counts.shape[1]):
+            s = torch.from_numpy(counts[part]).to(device).float() / (1 - share_hidden)
+            parts.append(self.autoencoder.encoder(s, mask_of(None if mask is None else mask[part], device)).cpu())
+        return torch.cat(parts).numpy()
+
+    @torch.no_grad()
+    def expected_counts(self, latents: np.ndarray) -> np.ndarray:
+        """λ: expected counts per bin, before spike history, float32, shape (trials, bins, units)."""
+        device = self.latent_mean.device
+        parts = []
+        for part in chunks(len(latents), latents.shape[1]):
+            log_expected = self.autoencoder.decoder(torch.from_numpy(latents[part]).to(device))
+            parts.append(log_expected.clamp_max(math.log(MAX_EXPECTED_COUNTS)).exp().cpu())
+        return torch.cat(parts).numpy()
+
+    @torch.no_grad()
+    def sample_latents(
+        self, num_bins: np.ndarray, seed: int, *, steps: int, sampler: str = "dpmpp"
+    ) -> Iterator[np.ndarray]:
+        """Draw latents of one canonical block of trials after the other.
+
+        Parameters
+        ----------
+        num_bins : array of int, shape (trials,)
+            Length of each trial.
+        seed : int
+        steps : int
+            Steps of the sampler.
+        sampler : str
+            One of :data:`~spikeinterface_gen.diffusion.sample.SAMPLERS`.
+
+        Yields
+        ------
+        array of float32, shape (trials of the block, bins, latents)
+            Zero beyond the end of a trial.
+        """
+        device = self.latent_mean.device
+        length = max(self.num_bins, int(num_bins.max()))
+        for first in range(0, len(num_bins), BLOCK_TRIALS):
+            wanted = num_bins[first : first + BLOCK_TRIALS]
+            # A block that is not full is filled up, so that it is computed in the same shape.
+            lengths = np.concatenate([wanted, np.full(BLOCK_TRIALS - len(wanted), length)])
+            valid = np.arange(length) < lengths[:, None]
+            mask = mask_of(valid, device)
+
+            def draw_noise(
+                draw: int, trials: range = range(first, first + BLOCK_TRIALS), length: int = length
+            ) -> Tensor:
+                shape = (length, self.num_latents)
+                noise = np.stack([normals(seed, f"latents/{draw}", trial, shape) for trial in trials])
+                return torch.from_numpy(noise).to(device)
+
+            def denoise(y: Tensor, sigma: Tensor, mask: Tensor | None = mask) -> Tensor:
+                return self.denoiser(y, sigma, mask)
+
+            x = SAMPLERS[sampler](denoise, draw_noise, steps)
+            z = x * self.latent_sd + self.latent_mean
+            yield (z if mask is None else z * mask).cpu().numpy()[: len(wanted)]
+
+
+def mask_of(valid: np.ndarray | None, device: torch.device | None = None) -> Tensor | None:
+    """Valid bins as the networks take them: float (trials, bins, 1), or None where there is no padding."""
+    if valid is None or valid.all():
+        return None
+    return torch.from_numpy(valid).to(device).float()[..., None]

@@ -1,0 +1,194 @@
+"""What the two stages of LDNS train on, and their losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from spikeinterface_gen.diffusion.denoise import PreconditionedDenoiser, draw_sigmas
+from spikeinterface_gen.nn.autoencoder import Autoencoder
+from spikeinterface_gen.training import Task, step_generator
+
+__all__ = ["AutoencoderTask", "DenoiserTask", "chunks"]
+
+CHUNK_BINS = 8192
+
+
+class AutoencoderTask(Task):
+    r"""Predict spikes from other spikes of the same trial (coordinated dropout).
+
+    A random part of the entries (trial, bin, unit) is hidden from the encoder and the rest scaled up to make up for
+    it; the likelihood counts on the hidden entries alone, so that copying a spike never pays. The hidden share is drawn
+    for each trial from ``dropout_range``: an encoder that has met many shares is at ease with none hidden, which is
+    how it is used. With latents z,
+
+    .. math::
+
+        L = \langle \mathrm{nll}(s \mid \lambda) \rangle_\text{hidden}
+          + \frac{\beta_1 \lVert z \rVert^2
+          + \beta_2 \sum_{k=1}^{5} \sum_t \lVert z_t - z_{t-k} \rVert^2 / (1 + k)}{\text{trials × bins × units}} .
+
+    References
+    ----------
+    Keshtkaran & Pandarinath, *Enabling hyperparameter optimization in sequential autoencoders for spiking neural data*,
+    NeurIPS 2019 (coordinated dropout). Kapoor et al., NeurIPS 2024, eq. 1.
+    """
+
+    name = "autoencoder"
+    train_counts: Tensor
+    train_mask: Tensor | None
+    held_out_counts: Tensor
+    held_out_mask: Tensor | None
+
+    def __init__(
+        self,
+        network: Autoencoder,
+        train: Tensor,
+        train_mask: Tensor | None,
+        held_out: Tensor,
+        held_out_mask: Tensor | None,
+        nll: Callable[[Tensor, Tensor], Tensor],
+        *,
+        dropout_range: tuple[float, float],
+        l2_penalty: float,
+        smoothness_penalty: float,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.nll = nll
+        self.dropout_range = dropout_range
+        self.l2_penalty = l2_penalty
+        self.smoothness_penalty = smoothness_penalty
+        self.batch_size = batch_size
+        self.seed = seed
+        self.register_buffer("train_counts", train, persistent=False)
+        self.register_buffer("train_mask", train_mask, persistent=False)
+        self.register_buffer("held_out_counts", held_out, persistent=False)
+        self.register_buffer("held_out_mask", held_out_mask, persistent=False)
+
+    def loss(self, generator: torch.Generator) -> Tensor:
+        index = _batch(len(self.train_counts), self.batch_size, generator)
+        mask = None if self.train_mask is None else self.train_mask[index]
+        return self._loss(self.network, self.train_counts[index], mask, generator, penalties=True)
+
+    def held_out_loss(self, network: nn.Module) -> Tensor:
+        total, weight = self.held_out_counts.new_zeros((), dtype=torch.float32), 0
+        for k, part in enumerate(chunks(len(self.held_out_counts), self.held_out_counts.shape[1])):
+            mask = None if self.held_out_mask is None else self.held_out_mask[part]
+            # The same entries hidden at every evaluation.
+            generator = step_generator(self.seed, "held-out", k, self.held_out_counts.device)
+            s = self.held_out_counts[part]
+            total = total + len(s) * self._loss(network, s, mask, generator, penalties=False)
+            weight += len(s)
+        return total / weight
+
+    def _loss(
+        self, network: nn.Module, counts: Tensor, mask: Tensor | None, generator: torch.Generator, *, penalties: bool
+    ) -> Tensor:
+        s = counts.float()
+        low, high = self.dropout_range
+        share = low + (high - low) * torch.rand(len(s), 1, 1, generator=generator, device=s.device)
+        hidden = (torch.rand(s.shape, generator=generator, device=s.device) < share).float()
+        log_expected, z = network(s * (1 - hidden) / (1 - share), mask)
+        log_expected, z = log_expected.float(), z.float()
+        counted = hidden if mask is None else hidden * mask
+        loss = (self.nll(log_expected, s) * counted).sum() / counted.sum().clamp_min(1)
+        if not penalties:
+            return loss
+        entries = s.numel() if mask is None else mask.sum() * s.shape[2]
+        if self.l2_penalty:
+            loss = loss + self.l2_penalty * z.square().sum() / entries
+        if self.smoothness_penalty:
+            loss = loss + self.smoothness_penalty * _roughness(z, mask) / entries
+        return loss
+
+
+class DenoiserTask(Task):
+    """Denoise standardised latents at all noise levels (weighted EDM loss).
+
+    Noise levels are stratified within a batch, and fixed, with their noise, for the held-out latents.
+    """
+
+    name = "denoiser"
+    train_latents: Tensor
+    train_mask: Tensor | None
+    held_out_latents: Tensor
+    held_out_mask: Tensor | None
+    held_out_noise: Tensor
+    held_out_sigmas: Tensor
+
+    def __init__(
+        self,
+        network: PreconditionedDenoiser,
+        train: Tensor,
+        train_mask: Tensor | None,
+        held_out: Tensor,
+        held_out_mask: Tensor | None,
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.network: PreconditionedDenoiser = network
+        self.batch_size = batch_size
+        # Few held-out trials are shown at several noise levels each, for a loss that early stopping can trust.
+        repeats = -(-512 // len(held_out))
+        held_out = held_out.repeat(repeats, 1, 1)
+        generator = torch.Generator().manual_seed(seed)
+        self.register_buffer("train_latents", train, persistent=False)
+        self.register_buffer("train_mask", train_mask, persistent=False)
+        self.register_buffer("held_out_latents", held_out, persistent=False)
+        mask = None if held_out_mask is None else held_out_mask.repeat(repeats, 1, 1)
+        self.register_buffer("held_out_mask", mask, persistent=False)
+        self.register_buffer("held_out_noise", torch.randn(held_out.shape, generator=generator), persistent=False)
+        u = _stratified(len(held_out), generator)[torch.randperm(len(held_out), generator=generator)]
+        self.register_buffer("held_out_sigmas", draw_sigmas(u), persistent=False)
+
+    def loss(self, generator: torch.Generator) -> Tensor:
+        # With replacement: a batch is of full size also where the trials are few.
+        device = self.train_latents.device
+        index = torch.randint(len(self.train_latents), (self.batch_size,), generator=generator, device=device)
+        x = self.train_latents[index]
+        mask = None if self.train_mask is None else self.train_mask[index]
+        sigma = draw_sigmas(_stratified(len(x), generator))
+        return self.network.loss(x, sigma, torch.randn(x.shape, generator=generator, device=x.device), mask).mean()
+
+    def held_out_loss(self, network: nn.Module) -> Tensor:
+        denoiser = cast(PreconditionedDenoiser, network)
+        losses = []
+        for part in chunks(len(self.held_out_latents), self.held_out_latents.shape[1]):
+            mask = None if self.held_out_mask is None else self.held_out_mask[part]
+            x, sigma = self.held_out_latents[part], self.held_out_sigmas[part]
+            losses.append(denoiser.loss(x, sigma, self.held_out_noise[part], mask))
+        return torch.cat(losses).mean()
+
+
+def chunks(num_trials: int, num_bins: int) -> list[slice]:
+    """Slices of trials of about ``CHUNK_BINS`` bins each: what is evaluated at once."""
+    size = max(1, CHUNK_BINS // num_bins)
+    return [slice(start, start + size) for start in range(0, num_trials, size)]
+
+
+def _batch(num_trials: int, batch_size: int, generator: torch.Generator) -> Tensor:
+    return torch.randperm(num_trials, generator=generator, device=generator.device)[:batch_size]
+
+
+def _stratified(size: int, generator: torch.Generator) -> Tensor:
+    """One uniform in each of ``size`` equal parts of (0, 1)."""
+    steps = torch.arange(size, device=generator.device)
+    u = (steps + torch.rand(size, generator=generator, device=generator.device)) / size
+    return u.clamp(1e-4, 1 - 1e-4)
+
+
+def _roughness(z: Tensor, mask: Tensor | None) -> Tensor:
+    """Squared differences over lags of 1 to 5 bins, summed with weights 1/(1 + lag)."""
+    total = z.new_zeros(())
+    for lag in range(1, min(6, z.shape[1])):
+        squares = (z[:, lag:] - z[:, :-lag]).square()
+        total = total + (squares if mask is None else squares * mask[:, lag:]).sum() / (1 + lag)
+    return total

@@ -1,0 +1,1 @@
+"""Networks: plain torch modules on (batch, bins, channels). They know neither spikes nor diffusion."""

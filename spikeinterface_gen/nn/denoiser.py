@@ -1,0 +1,96 @@
+"""The network inside the denoiser: noisy latents and noise level in, an estimate of the same shape out."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from spikeinterface_gen.nn.blocks import Block
+
+__all__ = ["DenoiserNetwork"]
+
+
+class DenoiserNetwork(nn.Module):
+    """Residual state-space network over tokens of ``patch_size`` bins.
+
+    Latents are smooth, so that neighbouring bins carry much the same: joining ``patch_size`` of them into one token
+    loses nothing (it is a reshape) and makes a step cheaper by that factor.
+
+    Parameters
+    ----------
+    num_latents : int
+    num_bins : int
+        Bins of a trial, for the position embedding.
+    channels, num_blocks : int
+        Width and depth.
+    patch_size : int
+        Bins in a token.
+    trial_locked : bool
+        Whether bins have a meaning of their own: then each token has a learned position embedding. Without it the
+        network is shift-invariant and takes any length.
+    """
+
+    def __init__(
+        self,
+        num_latents: int,
+        num_bins: int,
+        *,
+        channels: int = 128,
+        num_blocks: int = 4,
+        patch_size: int = 1,
+        trial_locked: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+        self.inlet = nn.Linear(num_latents * patch_size, channels)
+        self.position: nn.Parameter | None = None
+        if trial_locked:
+            self.position = nn.Parameter(torch.zeros(-(-num_bins // patch_size), channels))
+        self.noise_embedding = nn.Sequential(
+            nn.Linear(64, channels), nn.SiLU(), nn.Linear(channels, channels), nn.SiLU()
+        )
+        self.blocks = nn.ModuleList(
+            Block(channels, bidirectional=True, embedding_size=channels, dropout=dropout) for _ in range(num_blocks)
+        )
+        self.norm = nn.LayerNorm(channels)
+        self.outlet = nn.Linear(channels, num_latents * patch_size)
+        nn.init.zeros_(self.outlet.weight)
+        nn.init.zeros_(self.outlet.bias)
+
+    def forward(self, x: Tensor, c_noise: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Map x, shape (batch, bins, latents), at noise levels ``c_noise``, shape (batch,), to the same shape.
+
+        ``mask`` (batch, bins, 1) is 1 in valid bins.
+        """
+        batch, num_bins, num_latents = x.shape
+        excess = -num_bins % self.patch_size
+        if excess:
+            x = nn.functional.pad(x, (0, 0, 0, excess))
+        tokens = x.reshape(batch, -1, num_latents * self.patch_size)
+        h = self.inlet(tokens)
+        if self.position is not None:
+            if tokens.shape[1] > len(self.position):
+                raise ValueError(
+                    f"this model is locked to trials of at most {len(self.position) * self.patch_size} bins; "
+                    f"got {num_bins}. Only models of recordings without trials can run longer."
+                )
+            h = h + self.position[: tokens.shape[1]]
+        token_mask = None
+        if mask is not None:
+            if excess:
+                mask = nn.functional.pad(mask, (0, 0, 0, excess))
+            token_mask = mask.reshape(batch, -1, self.patch_size).amax(dim=-1, keepdim=True)
+        embedding = self.noise_embedding(_sinusoids(c_noise))
+        for block in self.blocks:
+            h = block(h, embedding, token_mask)
+        return self.outlet(self.norm(h)).reshape(batch, -1, num_latents)[:, :num_bins]
+
+
+def _sinusoids(c_noise: Tensor, size: int = 64) -> Tensor:
+    """Sines and cosines of ``c_noise``, shape (batch,), at frequencies 1 to 50: (batch, size)."""
+    frequencies = torch.exp(torch.linspace(0.0, math.log(50.0), size // 2, device=c_noise.device))
+    angles = c_noise[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)

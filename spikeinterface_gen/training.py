@@ -1,0 +1,444 @@
+"""Training of one stage on Lightning's Trainer: schedule, averaging, early stopping, resuming.
+
+A :class:`Task` says what is trained and on what loss; :func:`train_stage` does the rest, the same way for every
+network of the package. What makes it repeatable: the batch, the dropout and the noise of step *k* depend on
+``(seed, task, k)`` alone, so that a resumed stage is the uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import logging
+import math
+import signal
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from spikeinterface_gen.io import read_tensors, write_tensors
+from spikeinterface_gen.nn.ssm import StateSpace
+
+__all__ = ["StageReport", "StageSettings", "Task", "step_generator", "train_stage"]
+
+TIMED_STEPS = 12
+SAVE_EVERY_S = 30.0
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """How a stage is trained.
+
+    Attributes
+    ----------
+    max_steps : int
+        Steps if time allows and the held-out loss goes on falling.
+    learning_rate, weight_decay : float
+        Of AdamW. The dynamics of state-space layers get a third of the rate and no decay.
+    warmup : int
+        Steps of linear increase; a cosine to ``final_share`` of the rate follows.
+    ema_decay : float
+        Of the average of the weights, which is what is evaluated and kept.
+    evaluate_every, patience : int
+        Held-out loss every so many steps; stop after so many evaluations without an improvement.
+    clip : float
+        Largest norm of the gradient.
+    """
+
+    max_steps: int
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    warmup: int = 30
+    final_share: float = 0.03
+    ema_decay: float = 0.995
+    evaluate_every: int = 50
+    patience: int = 8
+    clip: float = 1.0
+
+
+@dataclass
+class StageReport:
+    """What happened in a stage.
+
+    Attributes
+    ----------
+    schedule : int
+        Steps that the learning-rate schedule was made for.
+    steps : int
+        Steps taken.
+    best_step : int
+        Step whose weights were kept.
+    best_loss : float
+        Held-out loss there.
+    losses : list of (step, training loss, held-out loss)
+    seconds : float
+        Time spent, resumptions included.
+    """
+
+    schedule: int = 0
+    steps: int = 0
+    best_step: int = 0
+    best_loss: float = math.inf
+    losses: list[tuple[int, float, float]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Task(nn.Module):
+    """A network, the data it learns from, and its losses. Data are non-persistent buffers, so they move along.
+
+    Attributes
+    ----------
+    name : str
+        Names the stage in progress bars, checkpoints and random streams.
+    network : nn.Module
+        What is trained.
+    """
+
+    name: str
+    network: nn.Module
+
+    def loss(self, generator: torch.Generator) -> Tensor:
+        """Loss of one step, on a batch and noise drawn from ``generator``."""
+        raise NotImplementedError
+
+    def held_out_loss(self, network: nn.Module) -> Tensor:
+        """Loss of ``network`` on data that is never trained on, with fixed noise."""
+        raise NotImplementedError
+
+
+def step_generator(seed: int, stage: str, step: int, device: torch.device) -> torch.Generator:
+    """Generator of the random numbers of one step."""
+    digest = hashlib.blake2b(f"{seed}/{stage}/{step}".encode(), digest_size=8).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest, "little") >> 1)
+
+
+def train_stage(
+    task: Task,
+    settings: StageSettings,
+    *,
+    seed: int,
+    schedule: int | None = None,
+    stop_at: int | None = None,
+    deadline: float | None = None,
+    checkpoint: Path | None = None,
+    accelerator: str = "auto",
+    devices: int = 1,
+    progress: bool = True,
+) -> StageReport:
+    """Train ``task.network`` and leave the best averaged weights in it.
+
+    Parameters
+    ----------
+    task : Task
+    settings : StageSettings
+    seed : int
+    schedule : int, optional
+        Length of the learning-rate schedule; None decides it by a short timing.
+    stop_at : int, optional
+        Take exactly so many steps, without early stopping: how an earlier fit is repeated.
+    deadline : float, optional
+        ``time.monotonic()`` by which the stage must be over.
+    checkpoint : Path, optional
+        File to resume from, if it is there, and to save to.
+    accelerator, devices
+        Of Lightning's Trainer.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    StageReport
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After a Ctrl-C, once the step is finished and the checkpoint is written.
+    FloatingPointError
+        If the loss stops being finite.
+    """
+    module = _StageModule(task, settings, seed, schedule, stop_at, deadline, checkpoint, progress)
+    if module.finished:
+        task.network.load_state_dict(module.best.state_dict())
+        return module.report
+    trainer = _quiet_trainer(task, settings, accelerator, devices)
+    with _interruptible(module), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        trainer.fit(module, train_dataloaders=_Steps(module))
+    task.network.load_state_dict(module.best.state_dict())
+    if module.interrupted:
+        where = f" What was reached is in {str(checkpoint.parent)!r}: fit again with it." if checkpoint else ""
+        raise KeyboardInterrupt(f"stopped in stage {task.name!r} after step {module.report.steps}.{where}")
+    return module.report
+
+
+class _Steps:
+    """The steps that are still to do, as Lightning's data loader; the module decides when they end."""
+
+    def __init__(self, module: _StageModule) -> None:
+        self.module = module
+
+    def __iter__(self) -> Iterator[int]:
+        while not self.module.finished and not self.module.interrupted:
+            yield self.module.report.steps
+
+
+class _StageModule(lightning.LightningModule):
+    def __init__(
+        self,
+        task: Task,
+        settings: StageSettings,
+        seed: int,
+        schedule: int | None,
+        stop_at: int | None,
+        deadline: float | None,
+        checkpoint: Path | None,
+        progress: bool,
+    ) -> None:
+        super().__init__()
+        self.task = task
+        self.settings = settings
+        self.seed = seed
+        self.stop_at = stop_at
+        self.deadline = deadline
+        self.checkpoint = checkpoint
+        self.show_progress = progress
+        self.average = copy.deepcopy(task.network).eval().requires_grad_(False)
+        self.best = copy.deepcopy(self.average)
+        self.report = StageReport(schedule=schedule or 0)
+        self.finished = False
+        self.interrupted = False
+        self.evaluations_since_best = 0
+        self._recent: list[Tensor] = []
+        self._durations: list[float] = []
+        self._optimizer_state: dict[str, Tensor] | None = None
+        self._bar: tqdm | None = None
+        if checkpoint is not None and checkpoint.exists():
+            self._restore(checkpoint)
+
+    # ---- Lightning's hooks ---------------------------------------------------------------------
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        dynamics = [p for m in self.task.network.modules() if isinstance(m, StateSpace) for p in m.dynamics()]
+        known = {id(p) for p in dynamics}
+        others = [p for p in self.task.network.parameters() if id(p) not in known]
+        decay = self.settings.weight_decay
+        groups = [
+            {"params": dynamics, "weight_decay": 0.0, "share": 0.3},
+            {"params": [p for p in others if p.ndim > 1], "weight_decay": decay, "share": 1.0},
+            {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0, "share": 1.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self.settings.learning_rate, betas=(0.9, 0.98))
+
+    def on_train_start(self) -> None:
+        self.average.to(self.device)
+        self.best.to(self.device)
+        self.task.network.train()
+        if self._optimizer_state is not None:
+            _load_optimizer(self.trainer.optimizers[0], self._optimizer_state)
+            self._optimizer_state = None
+        self._bar = tqdm(
+            desc=self.task.name,
+            total=self.report.schedule or None,
+            initial=self.report.steps,
+            disable=not self.show_progress,
+            unit="step",
+            dynamic_ncols=True,
+        )
+        self._started = self._saved = time.monotonic()
+        self._seconds_before = self.report.seconds
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
+        if self.finished or self.interrupted:
+            # Lightning has fetched one step more than there are.
+            return -1
+        self._step_started = time.monotonic()
+        rate = self.settings.learning_rate * self._schedule(self.report.steps)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate * group["share"]
+        return None
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        loss = self.task.loss(step_generator(self.seed, self.task.name, self.report.steps, self.device))
+        self._recent.append(loss.detach())
+        return loss
+
+    @torch.no_grad()
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.report.steps += 1
+        decay = min(self.settings.ema_decay, (1 + self.report.steps) / (10 + self.report.steps))
+        for mean, new in zip(self.average.parameters(), self.task.network.parameters(), strict=True):
+            mean.lerp_(new, 1 - decay)
+        if not self.report.schedule:
+            self._plan()
+        self.report.seconds = self._seconds_before + time.monotonic() - self._started
+        if self.stop_at is not None:
+            self.finished = self.report.steps >= self.stop_at
+        elif self.report.schedule:
+            self.finished = self.report.steps >= self.report.schedule or self._too_late()
+        if self.finished or self.report.steps % self.settings.evaluate_every == 0:
+            self._evaluate()
+        if self._bar is not None:
+            self._bar.update()
+        if self.checkpoint and (self.finished or self.interrupted or time.monotonic() - self._saved > SAVE_EVERY_S):
+            self._save(self.checkpoint)
+            self._saved = time.monotonic()
+
+    def on_train_end(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    # ---- its own -------------------------------------------------------------------------------
+
+    def _schedule(self, step: int) -> float:
+        """Share of the learning rate: warm-up, then a cosine over the schedule."""
+        warmup = min(1.0, (step + 1) / self.settings.warmup)
+        if not self.report.schedule:
+            return warmup
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.report.schedule)))
+        return warmup * (self.settings.final_share + (1 - self.settings.final_share) * cosine)
+
+    def _plan(self) -> None:
+        """Decide the length of the schedule once the first steps are timed."""
+        if self.deadline is None:
+            self.report.schedule = self.settings.max_steps
+        else:
+            self._durations.append(time.monotonic() - self._step_started)
+            if len(self._durations) < TIMED_STEPS:
+                return
+            # A fifth is kept back for evaluations and for a machine that slows down.
+            seconds = sorted(self._durations)[TIMED_STEPS // 2]
+            affordable = int(0.8 * max(0.0, self.deadline - time.monotonic()) / seconds)
+            self.report.schedule = min(self.settings.max_steps, self.report.steps + max(1, affordable))
+        if self._bar is not None:
+            self._bar.reset(total=self.report.schedule)
+            self._bar.update(self.report.steps - 1)
+
+    def _too_late(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def _evaluate(self) -> None:
+        with self.trainer.precision_plugin.forward_context():
+            held_out = float(self.task.held_out_loss(self.average))
+        training = float(torch.stack(self._recent).mean())
+        self._recent.clear()
+        if not (math.isfinite(training) and math.isfinite(held_out)):
+            raise FloatingPointError(
+                f"the loss of stage {self.task.name!r} is no longer finite (step {self.report.steps}): a smaller "
+                "learning_rate or a look at the data (rates far above one spike a bin?) should help."
+            )
+        self.report.losses.append((self.report.steps, training, held_out))
+        if held_out < self.report.best_loss:
+            self.report.best_loss, self.report.best_step = held_out, self.report.steps
+            self.best.load_state_dict(self.average.state_dict())
+            self.evaluations_since_best = 0
+        else:
+            self.evaluations_since_best += 1
+            if self.evaluations_since_best >= self.settings.patience and self.stop_at is None:
+                self.finished = True
+        if self._bar is not None:
+            self._bar.set_postfix(loss=f"{training:.4g}", held_out=f"{held_out:.4g}", refresh=False)
+
+    def _save(self, path: Path) -> None:
+        tensors = {f"average.{name}": value for name, value in self.average.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.state_dict().items()}
+        tensors |= {f"network.{name}": value for name, value in self.task.network.state_dict().items()}
+        tensors |= _optimizer_tensors(self.trainer.optimizers[0])
+        if self._recent:
+            tensors["recent"] = torch.stack(self._recent)
+        state = {
+            "report": asdict(self.report),
+            "finished": self.finished,
+            "evaluations_since_best": self.evaluations_since_best,
+        }
+        write_tensors(path, tensors, {"state": json.dumps(state)})
+
+    def _restore(self, path: Path) -> None:
+        tensors, metadata = read_tensors(path)
+        state = json.loads(metadata["state"])
+        for part, module in (("average", self.average), ("best", self.best), ("network", self.task.network)):
+            start = part + "."
+            module.load_state_dict({k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)})
+        self._optimizer_state = {k: v for k, v in tensors.items() if k.startswith("optimizer.")}
+        self._recent = list(tensors["recent"]) if "recent" in tensors else []
+        self.report = StageReport(**state["report"])
+        self.report.losses = [(step, training, held_out) for step, training, held_out in self.report.losses]
+        self.finished = state["finished"]
+        self.evaluations_since_best = state["evaluations_since_best"]
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    return {
+        f"optimizer.{k}.{name}": value
+        for k, parameter in enumerate(parameters)
+        for name, value in optimizer.state[parameter].items()
+    }
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for key, value in tensors.items():
+        _, k, name = key.split(".")
+        parameter = parameters[int(k)]
+        # AdamW keeps its step counter on the CPU.
+        optimizer.state[parameter][name] = value if name == "step" else value.to(parameter.device)
+
+
+def _quiet_trainer(task: Task, settings: StageSettings, accelerator: str, devices: int) -> lightning.Trainer:
+    """A Trainer that trains and does nothing else: no logs, files or messages."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        return lightning.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            precision=_precision(accelerator),
+            max_epochs=1,
+            gradient_clip_val=settings.clip,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=tempfile.gettempdir(),
+        )
+
+
+def _precision(accelerator: str) -> Literal["bf16-mixed", "32-true"]:
+    """bf16 where the hardware multiplies it faster than float32, else float32."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    if accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
+        return "bf16-mixed" if getattr(torch.cpu, "_is_amx_tile_supported", bool)() else "32-true"
+    return "32-true"
+
+
+@contextmanager
+def _interruptible(module: _StageModule) -> Iterator[None]:
+    """Let the first Ctrl-C finish the step and save; Lightning's own handling would end the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def finish_step(number: int, frame: Any) -> None:
+        module.interrupted = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, finish_step)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
