@@ -39,6 +39,7 @@ setup(
         "safetensors>=0.4.3",
         "scipy>=1.13",
         SPIKEINTERFACE,
+        "threadpoolctl>=3.0",
         "torch>=2.4",
         "tqdm>=4.66",
     ],
