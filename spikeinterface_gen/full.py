@@ -9,6 +9,7 @@ Notebooks that keep ``import spikeinterface.full as si`` call :func:`register` o
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import spikeinterface.full
@@ -25,21 +26,18 @@ def register() -> None:
     """Set the public names of this package on ``spikeinterface.full``.
 
     Afterwards ``import spikeinterface.full as si`` gives ``si.generate_with_ldns`` and the others. Calling
-    it again changes nothing.
-
-    Raises
-    ------
-    RuntimeError
-        If SpikeInterface has a different object under one of the names: nothing is overwritten.
+    it again changes nothing. A name that SpikeInterface has itself stays SpikeInterface's, with a warning.
     """
     names = {name: getattr(spikeinterface_gen, name) for name in _ours()}
-    taken = [name for name, value in names.items() if getattr(spikeinterface.full, name, value) is not value]
-    if taken:
-        raise RuntimeError(
-            f"spikeinterface.full has a {taken[0]!r} of its own; use `import spikeinterface_gen.full as si` instead."
-        )
     for name, value in names.items():
-        setattr(spikeinterface.full, name, value)
+        if getattr(spikeinterface.full, name, value) is value:
+            setattr(spikeinterface.full, name, value)
+        else:
+            warnings.warn(
+                f"spikeinterface.full has a {name!r} of its own, which is left as it is; "
+                f"use spikeinterface_gen.{name} instead.",
+                stacklevel=2,
+            )
 
 
 def __getattr__(name: str) -> Any:
@@ -50,7 +48,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ours()})
+    return sorted({*dir(spikeinterface.full), *_ours(), "register"})
 
 
-__all__ = sorted({name for name in globals() if not name.startswith("_")} | set(_ours()))
+__all__ = [name for name in __dir__() if not name.startswith("_")]

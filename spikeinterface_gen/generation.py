@@ -19,6 +19,7 @@ from spikeinterface_gen.rendering.parameters import RenderingParameters
 from spikeinterface_gen.rendering.probes import contact_positions_um, default_probe, place_units
 from spikeinterface_gen.rendering.templates import make_templates
 from spikeinterface_gen.session import cache_folder, write_session
+from spikeinterface_gen.session_files import check_target
 
 if TYPE_CHECKING:
     from probeinterface import Probe
@@ -82,6 +83,8 @@ def generate_with_ldns(
     _check_layout(layout)
     RenderingParameters.from_keywords(rendering)
     seed = resolve_seed(seed)
+    if folder is not None:
+        check_target(folder, overwrite=overwrite)
     if isinstance(model, (str, Path)):
         from spikeinterface_gen.models import load_model
 
@@ -157,6 +160,8 @@ def generate_from_counts(
     _check_layout(layout)
     parameters = RenderingParameters.from_keywords(rendering)
     seed = resolve_seed(seed)
+    if folder is not None:
+        check_target(folder, overwrite=overwrite)
     placed = place_spikes(counts, sampling_frequency=sampling_frequency, seed=seed, gap_s=gap_s)
     amplitudes = spike_amplitudes(placed, parameters, seed)
     if unit_ids is not None:

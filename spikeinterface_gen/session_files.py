@@ -19,7 +19,15 @@ import numpy as np
 
 from spikeinterface_gen.files import new_folder
 
-__all__ = ["SessionError", "is_session_folder", "read_arrays", "read_settings", "whole_folder", "write_settings"]
+__all__ = [
+    "SessionError",
+    "check_target",
+    "is_session_folder",
+    "read_arrays",
+    "read_settings",
+    "whole_folder",
+    "write_settings",
+]
 
 SETTINGS_FILE = "session.json"
 _FORMAT = "spikeinterface_gen session"
@@ -104,6 +112,25 @@ def read_arrays(path: Path) -> Any:
         raise SessionError(f"{path} cannot be read as an array: {error}") from error
 
 
+def check_target(folder: str | Path, *, overwrite: bool = False) -> Path:
+    """Return the folder as an absolute path if a session may be written there.
+
+    Raises
+    ------
+    FileExistsError
+        If something is there, unless it is a session and ``overwrite``.
+    """
+    folder = Path(folder).expanduser().absolute()
+    if folder.exists():
+        if not overwrite:
+            raise FileExistsError(
+                errno.EEXIST, "exists already; choose another folder, remove it, or pass overwrite=True", str(folder)
+            )
+        if not is_session_folder(folder):
+            raise FileExistsError(errno.EEXIST, "is no session of spikeinterface_gen and is not replaced", str(folder))
+    return folder
+
+
 @contextmanager
 def whole_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary sibling of ``folder`` to write to; it takes the place of ``folder`` at the end.
@@ -124,14 +151,7 @@ def whole_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Pat
     OSError
         If it cannot be written.
     """
-    folder = Path(folder).expanduser().absolute()
-    if folder.exists():
-        if not overwrite:
-            raise FileExistsError(
-                errno.EEXIST, "exists already; choose another folder, remove it, or pass overwrite=True", str(folder)
-            )
-        if not is_session_folder(folder):
-            raise FileExistsError(errno.EEXIST, "is no session of spikeinterface_gen and is not replaced", str(folder))
+    folder = check_target(folder, overwrite=overwrite)
     with new_folder(folder) as temporary:
         yield temporary
 

@@ -76,7 +76,7 @@ def test_a_changed_byte_a_truncated_and_a_missing_file_are_noticed(folder, name)
     with pytest.raises(SessionError, match=f"has changed since it was written .{name}"):
         Session(folder)
     path.write_bytes(data[:-5])
-    with pytest.raises(SessionError, match="changed|no session"):
+    with pytest.raises(SessionError, match=r"changed|no session"):
         Session(folder)
     path.unlink()
     with pytest.raises(SessionError, match=f"{name} is missing|has no readable {name}"):
@@ -87,7 +87,7 @@ def test_a_changed_byte_a_truncated_and_a_missing_file_are_noticed(folder, name)
 
 def test_a_forged_pickle_is_never_loaded(folder):
     np.save(folder / "spike_units.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(SessionError, match="cannot be read as an array.*allow_pickle"):
+    with pytest.raises(SessionError, match=r"cannot be read as an array.*allow_pickle"):
         read_arrays(folder / "spike_units.npy")
     with pytest.raises(SessionError):
         Session(folder)
@@ -143,7 +143,8 @@ from spikeinterface_gen import SpikeCounts, generate_from_counts
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (40000, 40000))
 try:
-    generate_from_counts(SpikeCounts(np.ones((50, 60, 4), dtype=int), 10.0), seed=1, folder={str(folder)!r}, overwrite=True)
+    counts = SpikeCounts(np.ones((50, 60, 4), dtype=int), 10.0)
+    generate_from_counts(counts, seed=1, folder={str(folder)!r}, overwrite=True)
 except OSError as error:
     print("failed:", error)
 """
