@@ -41,13 +41,27 @@ from the same real trials, so what a perfect model would get. <b>Ratio</b>: valu
 random splits; the interval holds 95 %. <b>Further</b>: the whole interval lies above 1 (each metric for itself, 2.5 %
 false alarms). <b>Excess</b>: √(value² − floor²) in units of the s.d. of the true values over units or pairs.
 <b>Agreement</b>: correlation of real and synthetic values over units or pairs, corrected for sampling noise on both
-sides; 1 is perfect. A dash: not defined, or noise covers everything.
+sides; 1 is perfect.
+<b>Of ceiling</b>: the plain correlation, as a share of that between real and real.
+A dash: not defined, or noise covers everything.
 """
 
 
 def table_html(report: ValidationReport) -> str:
     """Return the table as HTML, numbers rounded for reading."""
-    head = ["metric", "value", "floor", "", "ratio", "95 % interval", "further", "excess", "agreement", "n"]
+    head = [
+        "metric",
+        "value",
+        "floor",
+        "",
+        "ratio",
+        "95 % interval",
+        "further",
+        "excess",
+        "agreement",
+        "of ceiling",
+        "n",
+    ]
     rows = "\n".join(_row(c) for c in report.comparisons.values())
     return (
         '<table class="validation"><thead><tr>'
@@ -67,6 +81,7 @@ def _row(c: Comparison) -> str:
         "◆ yes" if c.flagged else "no",
         _number(c.excess),
         _number(c.agreement),
+        _number(c.of_ceiling),
         f"{c.num_elements} {c.metric.elements}",
     ]
     mark = ' class="flagged"' if c.flagged else ""

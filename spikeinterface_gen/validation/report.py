@@ -71,8 +71,9 @@ class ValidationReport:
         ``value``: distance of synthetic from real trials; ``floor``: of other real trials from them;
         ``ratio`` of the two (all three medians over the splits) and its 95 % interval ``low`` to ``high``;
         ``flagged``: ``low`` is above 1; ``excess`` and ``agreement``: see
-        :mod:`spikeinterface_gen.validation.reliability`; ``n`` of what ``elements`` says; ``unit`` of value
-        and floor.
+        :mod:`spikeinterface_gen.validation.reliability`; ``of_ceiling``: plain correlation of real and
+        synthetic values, as a share of that of real and other real ones; ``n`` of what ``elements`` says;
+        ``unit`` of value and floor.
         """
         import pandas as pd
 
@@ -86,6 +87,7 @@ class ValidationReport:
                 "flagged": c.flagged,
                 "excess": c.excess,
                 "agreement": c.agreement,
+                "of_ceiling": c.of_ceiling,
                 "n": c.num_elements,
                 "elements": c.metric.elements,
                 "unit": c.metric.unit,
