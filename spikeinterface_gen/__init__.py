@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "GenerativeRecordingExtractor": "spikeinterface_gen.extractors",
     "GenerativeSortingExtractor": "spikeinterface_gen.extractors",
+    "LDNS": "spikeinterface_gen.models.ldns",
     "SimulatedDataset": "spikeinterface_gen.datasets.loading",
     "SpikeCounts": "spikeinterface_gen.counts",
     "ValidationReport": "spikeinterface_gen.validation.report",
@@ -17,6 +18,7 @@ _LAZY = {
     "generate_with_ldns": "spikeinterface_gen.generation",
     "is_synthetic": "spikeinterface_gen.provenance",
     "load_dataset": "spikeinterface_gen.datasets.loading",
+    "load_model": "spikeinterface_gen.models",
     "plot_rasters": "spikeinterface_gen.plotting",
     "register": "spikeinterface_gen.full",
     "validate": "spikeinterface_gen.validation.report",
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from spikeinterface_gen.full import register as register
     from spikeinterface_gen.generation import generate_from_counts as generate_from_counts
     from spikeinterface_gen.generation import generate_with_ldns as generate_with_ldns
+    from spikeinterface_gen.models import load_model as load_model
+    from spikeinterface_gen.models.ldns import LDNS as LDNS
     from spikeinterface_gen.plotting import plot_rasters as plot_rasters
     from spikeinterface_gen.provenance import is_synthetic as is_synthetic
     from spikeinterface_gen.validation.report import ValidationReport as ValidationReport

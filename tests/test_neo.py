@@ -145,7 +145,6 @@ def test_intervals_and_refractory_periods_of_the_source_are_kept():
     assert counts.unit_properties["refractory_period_ms"][0] == pytest.approx(2.0, abs=0.1)
 
 
-@pytest.mark.filterwarnings("ignore:The 'copy' argument")  # within Elephant
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1.0, 5.0, 12.5]), st.floats(-5, 5))
 def test_counts_agree_with_elephant_away_from_its_rounding(seed, bin_size_ms, t_start_s):
     rng = np.random.default_rng(seed)
