@@ -101,7 +101,15 @@ def test_trials_as_arrays_and_as_tables_agree(columns):
 
 def test_trials_in_several_segments_say_where_they_lie():
     sorting = _with_recording(_sorting(([10], [0]), ([20, 40], [1, 1])), [3000, 3000])
-    trials = pd.DataFrame({"start": [0.0, 0.0], "stop": [0.05, 0.05], "segment_index": [1, 0]})
+    trials = pd.DataFrame(
+        {
+            "start": [0.0, 0.0],
+            "stop": [0.05, 0.05],
+            "segment_index": [1, 0],
+            "start_frame": [0, 0],
+            "stop_frame": [1500, 1500],
+        }
+    )
     counts = SpikeCounts.from_sorting(sorting, 10.0, trials=trials)
     np.testing.assert_array_equal(counts.counts.sum(1), [[0, 2], [1, 0]])
     assert not counts.covariates

@@ -26,6 +26,8 @@ TRIALS_KEY = "trials"
 _START_COLUMNS = ("start", "start_s", "start_time")
 _STOP_COLUMNS = ("stop", "stop_s", "stop_time")
 _SEGMENT_COLUMN = "segment_index"
+# Other ways to say the same, which are no covariates.
+_FRAME_COLUMNS = ("start_frame", "stop_frame")
 
 
 def from_sorting(
@@ -138,7 +140,7 @@ def _trial_windows(trials: Any, num_segments: int) -> _Windows:
     if hasattr(trials, "columns"):
         start, stop = (_column(trials, names) for names in (_START_COLUMNS, _STOP_COLUMNS))
         segment = trials[_SEGMENT_COLUMN].to_numpy() if _SEGMENT_COLUMN in trials.columns else None
-        taken = (start, stop, _SEGMENT_COLUMN)
+        taken = (start, stop, _SEGMENT_COLUMN, *_FRAME_COLUMNS)
         covariates = {str(name): _plain_column(trials[name].to_numpy()) for name in trials.columns if name not in taken}
         windows = np.column_stack([trials[start].to_numpy(float), trials[stop].to_numpy(float)])
     else:
