@@ -30,9 +30,9 @@ __all__ = ["generate_from_counts", "generate_with_ldns"]
 
 
 class SamplesCounts(Protocol):
-    """Anything that draws synthetic counts."""
+    """Anything that draws synthetic counts; ``durations`` and ``covariates`` are passed on where given."""
 
-    def sample(self, num_trials: int, *, durations: Any, covariates: Any, seed: int | None) -> SpikeCounts:
+    def sample(self, num_trials: int, *, seed: int) -> SpikeCounts:
         """Draw counts."""
 
 
@@ -76,8 +76,10 @@ def generate_with_ldns(
 
     Examples
     --------
-    >>> recording = generate_with_ldns("my_model", 100, seed=0)  # doctest: +SKIP
-    >>> recording.sorting.get_unit_spike_train(unit_id=0)  # doctest: +SKIP
+    With a model that was fitted to trials before::
+
+        recording = generate_with_ldns("my_model", 100, seed=0)
+        recording.sorting.get_unit_spike_train(unit_id=0)
     """
     # A mistake in a keyword shows before the model is asked for minutes of work.
     _check_layout(layout)
@@ -85,11 +87,13 @@ def generate_with_ldns(
     seed = resolve_seed(seed)
     if folder is not None:
         check_target(folder, overwrite=overwrite)
+    source: Any = model
     if isinstance(model, (str, Path)):
         from spikeinterface_gen.models import load_model
 
-        model = load_model(model)
-    counts = model.sample(n_trials, durations=durations, covariates=covariates, seed=seed)
+        source = load_model(model)
+    given = {"durations": durations, "covariates": covariates}
+    counts = source.sample(n_trials, seed=seed, **{name: value for name, value in given.items() if value is not None})
     return generate_from_counts(
         counts,
         layout=layout,
@@ -154,6 +158,18 @@ def generate_from_counts(
         If a keyword is not a rendering parameter.
     FileExistsError, OSError
         If ``folder`` exists or cannot be written; nothing half-written is left.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from spikeinterface_gen import SpikeCounts, generate_from_counts
+    >>> counts = SpikeCounts(np.ones((3, 50, 4), dtype=int), bin_size_ms=20.0)
+    >>> recording = generate_from_counts(counts, seed=0, folder=tempfile.mkdtemp() + "/session")
+    >>> recording.get_traces(start_frame=0, end_frame=300).shape
+    (300, 32)
+    >>> recording.sorting.get_unit_spike_train(unit_id=0).shape
+    (150,)
     """
     from spikeinterface_gen.extractors import GenerativeRecordingExtractor
 
@@ -225,7 +241,7 @@ def _only_units(
 
 
 def _counts_hash(counts: SpikeCounts) -> str:
-    return hashlib.sha256(np.ascontiguousarray(counts.counts)).hexdigest()
+    return hashlib.sha256(counts.counts.tobytes()).hexdigest()
 
 
 def _own_folder(counts: SpikeCounts, seed: int) -> Path:

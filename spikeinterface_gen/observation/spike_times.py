@@ -19,6 +19,7 @@ hold its count, the refractory period shrinks there and the violations are repor
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -200,8 +201,8 @@ def _interval_weights(counts: SpikeCounts, refractory: np.ndarray, sampling_freq
     bins = np.minimum(np.searchsorted(SHORT_INTERVAL_EDGES_MS, lag_ms, side="right") - 1, num_bins - 1)
     # A bin that the refractory period cuts into holds its intervals in what remains of it.
     allowed = np.arange(reach + 1) >= refractory[:, None]
-    share = np.stack([np.bincount(bins[:-1], weights=row[:-1], minlength=num_bins) for row in allowed])
-    share /= np.bincount(bins[:-1], minlength=num_bins)
+    kept = np.stack([np.bincount(bins[:-1], weights=row[:-1], minlength=num_bins) for row in allowed])
+    share = kept / np.bincount(bins[:-1], minlength=num_bins)
     density = histogram / np.maximum(share, 0.2) + _PRIOR_INTERVALS
     weights = (density / density[:, _REFERENCE_BINS].mean(axis=1, keepdims=True))[:, bins]
     # Intervals that the counts force below the refractory period are as good as the shortest allowed.
@@ -233,7 +234,7 @@ def _trialwise(seed: int, stage: str, trial: np.ndarray, columns: int = 1) -> np
     return drawn[:, 0] if columns == 1 else drawn
 
 
-def _sweeps(seed: int, stage: str):
+def _sweeps(seed: int, stage: str) -> Callable[[int, np.ndarray], np.ndarray]:
     """Uniform numbers of one Metropolis sweep, for spikes that are sorted by trial."""
     return lambda sweep, trial: _trialwise(seed, f"spike times, {stage} {sweep}", trial, columns=2)
 
@@ -283,10 +284,10 @@ def _across_seams(
         latest = pushed_earlier(part.high, part.spacing, first)[heads]
         part.low[heads] = np.clip(bounds, part.low[heads], latest)
         offset = spikes - np.searchsorted(chains.trial, chains.trial[spikes])
-        frame[spikes] = resettle(part, frame[spikes], weights, _picked_sweeps(seed, chains.trial, offset), _SWEEPS)
+        frame[spikes] = resettle(part, frame[spikes], weights, _picked_sweeps(seed, offset), _SWEEPS)
 
 
-def _picked_sweeps(seed: int, trial_of_all: np.ndarray, offset: np.ndarray):
+def _picked_sweeps(seed: int, offset: np.ndarray) -> Callable[[int, np.ndarray], np.ndarray]:
     """As :func:`_sweeps`, for some spikes of a trial: each has its numbers whichever others are asked for."""
 
     def numbers(sweep: int, trial: np.ndarray) -> np.ndarray:
