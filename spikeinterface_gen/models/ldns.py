@@ -43,7 +43,7 @@ from spikeinterface_gen.randomness import resolve_seed, uniforms
 
 __all__ = ["LDNS"]
 
-DEFAULT_STEPS = {"dpmpp": 8, "heun": 18, "ddpm": 1000}
+DEFAULT_STEPS = {"angular": 12, "dpmpp": 16, "heun": 18, "ddpm": 1000}
 
 
 class LDNS(GenerativeModel):
@@ -266,7 +266,7 @@ class LDNS(GenerativeModel):
         *,
         durations: Any = None,
         steps: int | None = None,
-        sampler: str = "dpmpp",
+        sampler: str = "angular",
         seed: int | None = None,
     ) -> np.ndarray:
         """Draw latents, float32, shape (trials, bins, latents); parameters as for :meth:`sample`."""
@@ -279,7 +279,7 @@ class LDNS(GenerativeModel):
         *,
         durations: Any = None,
         steps: int | None = None,
-        sampler: str = "dpmpp",
+        sampler: str = "angular",
         seed: int | None = None,
     ) -> np.ndarray:
         """Draw rates in Hz, before spike history, float32, shape (trials, bins, units)."""
@@ -296,7 +296,7 @@ class LDNS(GenerativeModel):
         covariates: Any = None,
         guidance: float = 1.0,
         steps: int | None = None,
-        sampler: str = "dpmpp",
+        sampler: str = "angular",
         seed: int | None = None,
         batch_size: int | None = None,
     ) -> SpikeCounts:
@@ -310,8 +310,8 @@ class LDNS(GenerativeModel):
         covariates, guidance
             For conditional models; this one was fitted without covariates.
         steps : int, optional
-            Steps of the sampler. Default: 8 of "dpmpp", 18 of "heun", 1000 of "ddpm".
-        sampler : {"dpmpp", "heun", "ddpm"}
+            Steps of the sampler. Default: 12 of "angular", 16 of "dpmpp", 18 of "heun", 1000 of "ddpm".
+        sampler : {"angular", "dpmpp", "heun", "ddpm"}
         seed : int, optional
             Trial *i* of a seed is the same however many are drawn. Default: a fresh one, kept in the annotations.
         batch_size : int, optional

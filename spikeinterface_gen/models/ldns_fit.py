@@ -159,7 +159,7 @@ def _denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCo
 
 
 def _autoencoder_stage(train: SpikeCounts, model_settings: Mapping[str, Any]) -> StageSettings:
-    steps = int(np.clip(200 * train.num_trials / _batch_size(train), 600, 3000))
+    steps = int(np.clip(200 * train.num_trials / _batch_size(train), 1000, 3000))
     return StageSettings(
         max_steps=steps,
         learning_rate=2e-3,
@@ -208,7 +208,7 @@ def _fit_observation(
     return calibrate(history, free, draws, target, valid)
 
 
-def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str, steps: int = 8) -> np.ndarray:
+def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str, steps: int = 12) -> np.ndarray:
     """λ of sampled latents, drawn with a seed derived from ``seed`` and ``stage``."""
     derived = int.from_bytes(hashlib.blake2b(f"{seed}/{stage}".encode(), digest_size=4).digest(), "little")
     blocks = [networks.expected_counts(z) for z in networks.sample_latents(num_bins, derived, steps=steps)]

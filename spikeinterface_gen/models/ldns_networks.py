@@ -124,7 +124,7 @@ class LDNSNetworks(nn.Module):
 
     @torch.no_grad()
     def sample_latents(
-        self, num_bins: np.ndarray, seed: int, *, steps: int, sampler: str = "dpmpp"
+        self, num_bins: np.ndarray, seed: int, *, steps: int, sampler: str = "angular"
     ) -> Iterator[np.ndarray]:
         """Draw latents of one canonical block of trials after the other.
 

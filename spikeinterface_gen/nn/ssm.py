@@ -155,6 +155,26 @@ class StateSpace(nn.Module):
             T = T.to(torch.get_autocast_dtype(self.D.device.type))
         return T.contiguous()
 
+    def initial_state(self, batch: int) -> Tensor:
+        """State before the first bin, complex zeros, shape (batch, channels, N/2)."""
+        return self.C.new_zeros((batch, self.channels, self.C.shape[2]), dtype=torch.complex64)
+
+    def step(self, u: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Filter one bin: u, shape (batch, channels), and the state give y and the next state.
+
+        Raises
+        ------
+        ValueError
+            If the layer is bidirectional: it would need the bins to come.
+        """
+        if self.bidirectional:
+            raise ValueError("a bidirectional layer needs all bins at once; build the model with causal=True.")
+        dA, C = (
+            values.repeat_interleave(self.channels // self.num_kernels, dim=-2) for values in self._discrete()
+        )
+        state = state * dA.exp() + u[..., None]
+        return 2.0 * (state * C[0]).sum(-1).real + self.D * u, state
+
     def _by_fft(self, u: Tensor) -> Tensor:
         num_bins, channels = u.shape[1:]
         with torch.autocast(u.device.type, enabled=False):

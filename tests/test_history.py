@@ -1,0 +1,95 @@
+"""Spike history against known filters, and in long free runs."""
+
+import numpy as np
+import pytest
+from spikeinterface_gen.observation.history import SpikeHistory, calibrate, fit_history
+from spikeinterface_gen.observation.likelihood import bernoulli_nll, poisson_nll
+from spikeinterface_gen.randomness import uniforms
+
+FILTERS = np.array([[-2.0, -1.0, 0.0], [0.6, 0.3, 0.0], [0.0, 0.0, 0.0]])
+
+
+def draws(trials, bins, units, seed=0):
+    return np.stack([uniforms(seed, "test", t, (bins, units)) for t in range(trials)])
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_known_filters_are_found_again(binary):
+    true = SpikeHistory(FILTERS, np.array([0.1, -0.2, 0.0]), binary)
+    rates = 0.15 * np.exp(0.5 * np.sin(np.arange(100) / 9.0))[None, :, None] * np.ones((300, 1, 3))
+    counts, _ = true.simulate(rates, draws(300, 103, 3))
+    predicted = np.ones(counts.shape, bool)
+    fitted = fit_history(rates, counts, predicted, 3, binary, prior_sd=10.0)
+    # About 4000 spikes a unit: standard errors near 0.05 for excitation, 0.15 for the strong refractoriness.
+    np.testing.assert_allclose(fitted.filters[1:], FILTERS[1:], atol=0.2)
+    np.testing.assert_allclose(fitted.filters[0], FILTERS[0], atol=0.6)
+    np.testing.assert_allclose(fitted.bias, true.bias, atol=0.1)
+    # A tight prior holds the filters back.
+    held = fit_history(rates, counts, predicted, 3, binary, prior_sd=0.02)
+    assert np.abs(held.filters).max() < 0.5 * np.abs(fitted.filters).max()
+
+
+def test_entries_that_are_not_predicted_do_not_matter():
+    rates = np.full((40, 30, 2), 0.2)
+    counts, _ = SpikeHistory(np.zeros((2, 2)), np.zeros(2), False).simulate(rates, draws(40, 32, 2))
+    predicted = np.ones(counts.shape, bool)
+    predicted[:, :, 1] = np.arange(30) % 3 > 0
+    changed = rates.copy()
+    changed[~predicted] = 7.0
+    a, b = (fit_history(r, counts, predicted, 2, False) for r in (rates, changed))
+    np.testing.assert_array_equal(a.filters, b.filters)
+
+
+def test_calibrated_means_are_right_within_a_percent():
+    history = SpikeHistory(FILTERS, np.zeros(3), False)
+    rates = np.full((2000, 100, 3), 0.2)
+    target = np.array([0.2, 0.2, 0.25])
+    calibrated = calibrate(history, rates, draws(2000, 103, 3), target, np.ones((2000, 100), bool))
+    counts, expected = calibrated.simulate(rates, draws(2000, 103, 3, seed=1))
+    np.testing.assert_allclose(expected.mean((0, 1)), target, rtol=0.01)
+    # The draws themselves, within four standard errors (history widens them a little).
+    np.testing.assert_allclose(counts.mean((0, 1)), target, atol=4 * 1.6 * (0.25 / 2e5) ** 0.5)
+
+
+def test_free_runs_stay_bounded_for_ten_thousand_bins():
+    explosive = SpikeHistory(np.full((4, 10), 0.8), np.zeros(4), False)
+    counts, expected = explosive.simulate(np.full((1, 10_000, 4), 0.1), draws(1, 10_010, 4))
+    assert expected.max() <= 0.1 * np.exp(1.5) + 1e-6
+    thousands = counts.reshape(10, 1000, 4).sum(axis=(1, 2))
+    assert thousands.max() < 2 * thousands.min()
+
+
+def test_trials_begin_as_they_go_on():
+    counts, _ = SpikeHistory(FILTERS[:1], np.zeros(1), False).simulate(
+        np.full((20_000, 8, 1), 0.3), draws(20_000, 11, 1)
+    )
+    means = counts.mean(axis=(0, 2))
+    assert abs(means[0] - means[4:].mean()) < 4 * (0.2 / 20_000) ** 0.5
+
+
+def test_without_history_counts_are_those_of_the_rates():
+    rates = np.full((50, 20, 2), 0.4)
+    counts, expected = SpikeHistory(np.zeros((2, 0)), np.zeros(2), True).simulate(rates, draws(50, 20, 2))
+    np.testing.assert_allclose(expected, rates)
+    assert counts.max() == 1
+    assert counts.mean() == pytest.approx(1 - np.exp(-0.4), abs=0.05)
+
+
+def test_silent_units_stay_as_they_are():
+    history = SpikeHistory(np.zeros((1, 0)), np.zeros(1), False)
+    calibrated = calibrate(history, np.full((5, 5, 1), 1e-4), draws(5, 5, 1), np.zeros(1), np.ones((5, 5), bool))
+    assert calibrated.bias[0] == 0
+
+
+def test_likelihoods_are_those_of_scipy():
+    import torch
+    from scipy.stats import poisson
+
+    log_rate = torch.linspace(-12, 2, 40, dtype=torch.float64)
+    for s in (0, 1, 4):
+        nll = poisson_nll(log_rate, torch.full_like(log_rate, s)).numpy()
+        constant = poisson.logpmf(s, 1.0) + 1.0
+        np.testing.assert_allclose(nll, constant - poisson.logpmf(s, np.exp(log_rate.numpy())), rtol=1e-10)
+    spike = 1 - np.exp(-np.exp(log_rate.numpy()))
+    np.testing.assert_allclose(bernoulli_nll(log_rate, torch.ones(40)).numpy(), -np.log(spike), rtol=1e-3)
+    np.testing.assert_allclose(bernoulli_nll(log_rate, torch.zeros(40)).numpy(), np.exp(log_rate.numpy()))
