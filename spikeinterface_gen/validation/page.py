@@ -106,7 +106,7 @@ def write_page(report: ValidationReport, path: Path) -> Path:
 
 def _page(report: ValidationReport) -> str:
     png = io.BytesIO()
-    report.plot().savefig(png, format="png", dpi=150)
+    report.plot().savefig(png, format="png", dpi=130)
     image = base64.b64encode(png.getvalue()).decode("ascii")
     annotations = report.synthetic.annotations
     shown = [

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ValidationReport", "validate"]
 
+_COLUMNS = "value floor ratio low high flagged excess agreement of_ceiling n elements unit".split()
+
 
 @dataclass(frozen=True)
 class ValidationReport:
@@ -77,26 +79,14 @@ class ValidationReport:
         """
         import pandas as pd
 
-        rows = {
-            name: {
-                "value": c.value,
-                "floor": c.floor,
-                "ratio": c.ratio,
-                "low": c.low,
-                "high": c.high,
-                "flagged": c.flagged,
-                "excess": c.excess,
-                "agreement": c.agreement,
-                "of_ceiling": c.of_ceiling,
-                "n": c.num_elements,
-                "elements": c.metric.elements,
-                "unit": c.metric.unit,
-            }
-            for name, c in self.comparisons.items()
-        }
-        table = pd.DataFrame.from_dict(rows, orient="index")
-        table.index.name = "metric"
-        return table
+        rows = [
+            (
+                *(c.value, c.floor, c.ratio, c.low, c.high, c.flagged, c.excess, c.agreement, c.of_ceiling),
+                *(c.num_elements, c.metric.elements, c.metric.unit),
+            )
+            for c in self.comparisons.values()
+        ]
+        return pd.DataFrame(rows, index=pd.Index(self.comparisons, name="metric"), columns=_COLUMNS)
 
     def summary(self) -> str:
         """Return what was found, in one paragraph that a methods section could carry."""

@@ -1,0 +1,244 @@
+"""validate(): what the report says, and that it can be had of awkward data."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from spikeinterface_gen import SpikeCounts, plot_rasters, validate
+from spikeinterface_gen.models.psth import PSTHPoisson
+from spikeinterface_gen.validation.distances import METRICS, compare, floors
+from spikeinterface_gen.validation.profile import correlation_groups
+
+
+def session(num_trials=200, units=16, bins=30, seed=0):
+    rng = np.random.default_rng(seed)
+    latents = rng.normal(size=(num_trials, bins // 10, 2)).repeat(10, axis=1)
+    rates = 0.2 * np.exp(0.9 * latents @ rng.normal(size=(2, units)))
+    return SpikeCounts(rng.poisson(rates), 10.0, unit_ids=[f"u{k}" for k in range(units)])
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return session().split((0.6, 0.2, 0.2), seed=0)
+
+
+@pytest.fixture(scope="module")
+def report(parts):
+    train, real, _ = parts
+    return validate(real, PSTHPoisson().fit(train).sample(40, seed=1), train=train)
+
+
+def test_the_table_has_every_metric_and_is_what_compare_and_floors_say(parts, report):
+    train, real, _ = parts
+    table = report.table
+    assert list(table.index) == list(METRICS)
+    assert list(table.columns[:6]) == ["value", "floor", "ratio", "low", "high", "flagged"]
+    assert np.isfinite(table[["value", "floor", "ratio", "low", "high"]].to_numpy(float)).all()
+    assert table["flagged"].dtype == bool
+    assert (table["flagged"] == (table["low"] > 1)).all()
+    values = compare(real, report.synthetic)
+    for name in ("population_count", "correlation"):
+        assert table.loc[name, "value"] == pytest.approx(values[name])
+        draws = floors(real, train, name)
+        assert table.loc[name, "floor"] == pytest.approx(np.median(draws))
+        assert table.loc[name, "ratio"] == pytest.approx(np.median(values[name] / draws))
+
+
+def test_what_independent_units_lack_is_flagged_and_rates_are_not(report):
+    flagged = report.table["flagged"]
+    assert flagged[["population_count", "correlation"]].all()
+    assert not flagged["rate"]
+    assert 0.25 < report.membership.auc < 0.75
+
+
+def test_real_trials_are_not_flagged(parts):
+    train, real, other = parts
+    assert validate(real, other, train=train).table["flagged"].sum() <= 1
+    assert validate(real, other).table["flagged"].sum() <= 1
+
+
+def test_the_paper_definitions(parts, report):
+    train, real, _ = parts
+    published = validate(real, report.synthetic, train=train, paper=True, num_splits=5).table
+    values = compare(real, report.synthetic, paper=True)
+    assert published.loc["population_count", "value"] == pytest.approx(values["population_count"])
+    assert published.loc["correlation", "value"] < report.table.loc["correlation", "value"]
+    assert list(published.index) == list(METRICS)
+
+
+def test_the_summary_says_what_was_compared(report):
+    summary = report.summary()
+    for words in ("40 synthetic trials (PSTHPoisson, seed 1)", "16 units", "bins of 10 ms", "20 random splits",
+                  "Further from real trials", "pairwise correlation", "membership-inference AUC"):  # fmt: skip
+        assert words in summary
+    assert "\n" not in summary
+    assert "nan" not in summary
+    assert "flagged" in repr(report)
+
+
+def test_unequal_numbers_are_compared_at_equal_ones(parts):
+    train, real, _ = parts
+    report = validate(real, PSTHPoisson().fit(train).sample(100, seed=1), train=train, num_splits=5)
+    assert report.num_trials == 40
+    assert len(np.unique(report.comparisons["rate"].values)) == 5
+    assert {p.num_trials for p in report.profiles.values()} == {40}
+    few = validate(real, PSTHPoisson().fit(train).sample(10, seed=1), train=train[:30], num_splits=5)
+    assert few.num_trials == 10
+
+
+def test_without_train_real_trials_are_halved(parts):
+    _, real, other = parts
+    report = validate(real, other, num_splits=5)
+    assert report.num_trials == 20
+    assert report.membership is None
+    assert "two halves" in report.summary()
+
+
+def test_the_same_seed_gives_the_same_report(parts):
+    _, real, other = parts
+    first, second = (validate(real, other, num_splits=4, seed=3) for _ in range(2))
+    assert first.table.equals(second.table)
+    assert not first.table.equals(validate(real, other, num_splits=4, seed=4).table)
+
+
+# ---- awkward data ----------------------------------------------------------------------------
+
+
+def test_trials_of_different_lengths_are_cut_alike(parts):
+    _, real, other = parts
+    longer = SpikeCounts(np.concatenate([other.counts, other.counts], axis=1), 10.0, unit_ids=other.unit_ids)
+    report = validate(real, longer, num_splits=4)
+    assert report.table.equals(validate(real, other, num_splits=4).table)
+    assert any("cut to their first 30 bins" in note for note in report.notes)
+
+
+def test_ragged_trials_work():
+    counts = session(60, seed=1)
+    lengths = np.random.default_rng(0).integers(12, 31, 60)
+    values = counts.counts.copy()
+    values[np.arange(30) >= lengths[:, None]] = 0
+    real, other = SpikeCounts(values, 10.0, num_bins=lengths).split((0.5, 0.5))
+    assert np.isfinite(validate(real, other, num_splits=4).table["ratio"].to_numpy()).all()
+
+
+def test_silent_units_are_left_out_and_said_so(parts):
+    train, real, other = parts
+    muted = [np.where(np.arange(16) == 3, 0, c.counts) for c in (real, other, train)]
+    real, other, train = (SpikeCounts(c, 10.0) for c in muted)
+    report = validate(real, other, train=train, num_splits=4)
+    assert any("1 units in mean interval" in note for note in report.notes)
+    assert np.isfinite(report.table["ratio"].to_numpy()).all()
+
+
+def test_statistics_that_few_spikes_do_not_allow_are_left_out():
+    rng = np.random.default_rng(2)
+    real, other = (SpikeCounts(rng.poisson(0.03, (60, 6, 5)), 10.0) for _ in range(2))
+    report = validate(real, other, num_splits=4)
+    assert "cv2" not in report.table.index
+    assert any(note.startswith("CV2 is left out: too few spikes") for note in report.notes)
+    assert np.isfinite(report.table["ratio"].to_numpy()).all()
+    assert "CV2 is left out" in report.summary()
+    assert isinstance(report.plot(), Figure)
+
+
+@pytest.mark.parametrize("trials", [2, 3])
+def test_few_trials_give_what_they_can(trials):
+    rng = np.random.default_rng(3)
+    real, other = (SpikeCounts(rng.poisson(0.6, (trials, 50, 4)), 10.0) for _ in range(2))
+    report = validate(real, other, num_splits=6)
+    assert "fano_factor" not in report.table.index  # of a single trial
+    assert np.isfinite(report.table["ratio"].to_numpy()).all()
+    report.plot()
+
+
+def test_nothing_at_all_is_said_so():
+    silent = SpikeCounts(np.zeros((8, 10, 3), np.uint8), 10.0)
+    report = validate(silent, silent, num_splits=3)
+    assert report.table.empty
+    assert "No metric could be computed" in report.summary()
+    report.plot()
+    assert "<table" in report._repr_html_()
+
+
+def test_one_unit_has_no_pairs(parts):
+    _, real, other = parts
+    report = validate(real[:, ["u2"]], other[:, ["u2"]], num_splits=4)
+    assert "correlation" not in report.table.index
+    assert "rate" in report.table.index
+    report.plot()
+
+
+def test_what_cannot_be_compared_is_an_error(parts):
+    train, real, other = parts
+    with pytest.raises(ValueError, match="same units in the same order"):
+        validate(real, other[:, ["u1", "u2"]])
+    with pytest.raises(ValueError, match="bins of 10 ms and train of 5 ms"):
+        validate(real, other, train=SpikeCounts(train.counts, 5.0, unit_ids=train.unit_ids))
+    with pytest.raises(ValueError, match="too few for a floor"):
+        validate(real[:1], other)
+    with pytest.raises(ValueError, match="num_splits must be at least 2"):
+        validate(real, other, num_splits=1)
+
+
+# ---- figures and pages -----------------------------------------------------------------------
+
+
+def test_figures_carry_sizes_units_and_floors(report):
+    figure = report.plot()
+    words = " ".join(t.get_text() for t in figure.findobj(match=lambda a: hasattr(a, "get_text")))
+    for expected in ("40 trials a side", "16 units", "(ms)", "Hz", "floor", "n = 120 pairs", "training trials"):
+        assert expected in words
+    rasters = plot_rasters(report.real, report.synthetic, num_trials=2, max_units=5)
+    assert len(rasters.axes) == 2
+    assert rasters.axes[0].get_xlim() == (0, 600)
+    assert rasters.axes[0].get_ylim() == (-1, 5)
+
+
+def test_the_page_stands_alone(report, tmp_path):
+    path = report.to_html(tmp_path / "report.html")
+    page = path.read_text(encoding="utf-8")
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert "data:image/png;base64," in page
+    assert report.membership.summary().split(" (")[0] in page
+    assert page.count("<tr") == len(report.table) + 1
+    assert "Synthetic spikes" in page
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_page_that_cannot_be_written_leaves_the_old_one(report, tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    import os
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        report.to_html(path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_names_in_data_are_escaped(parts, tmp_path):
+    _, real, other = parts
+    named = other.with_annotations(synthetic=True, model="<script>alert(1)</script>")
+    page = validate(real, named, num_splits=2).to_html(tmp_path / "r.html").read_text()
+    assert "<script" not in page
+
+
+def test_groups_follow_the_strength_of_correlations():
+    matrix = np.zeros((8, 8))
+    matrix[:2, :2], matrix[2:4, 2:4], matrix[4:6, 4:6] = 0.9, -0.5, 0.1
+    groups = correlation_groups(matrix[np.triu_indices(8, 1)], 8)
+    assert [g.tolist() for g in groups] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+
+
+def test_validating_imports_no_torch():
+    code = "import sys, spikeinterface_gen as g; g.validate; g.plot_rasters; print('torch' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "False"
