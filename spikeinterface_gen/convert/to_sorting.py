@@ -14,7 +14,7 @@ from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.observation.spike_times import place_spikes
 from spikeinterface_gen.randomness import resolve_seed
 
-__all__ = ["PlacedSorting", "to_sorting"]
+__all__ = ["PlacedSegment", "PlacedSorting", "to_sorting"]
 
 
 def to_sorting(
@@ -101,7 +101,7 @@ class PlacedSorting(BaseSorting):
         bounds = np.searchsorted(spikes["segment_index"], np.arange(len(num_samples) + 1))
         for k, length in enumerate(num_samples):
             t_start = None if t_starts_s is None else float(t_starts_s[k])
-            self.add_sorting_segment(_Segment(spikes[bounds[k] : bounds[k + 1]], self.unit_ids, int(length), t_start))
+            self.add_sorting_segment(PlacedSegment(spikes[bounds[k] : bounds[k + 1]], self.unit_ids, int(length), t_start))
         self._cached_spike_vector = spikes
         # Set here, because copies made in other processes keep only what the constructor is given.
         for name, values in (unit_properties or {}).items():
@@ -118,7 +118,9 @@ class PlacedSorting(BaseSorting):
         }
 
 
-class _Segment(BaseSortingSegment):
+class PlacedSegment(BaseSortingSegment):
+    """The spikes of one segment, sorted by frame, and its length ``num_samples`` in frames."""
+
     def __init__(self, spikes: np.ndarray, unit_ids: np.ndarray, num_samples: int, t_start: float | None) -> None:
         super().__init__(t_start=t_start)
         self.num_samples = num_samples
