@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["bin_edge_frames", "count_frames", "count_spikes", "num_whole_bins", "seconds_to_frames"]
+__all__ = ["bin_edge_frames", "count_spikes", "num_whole_bins", "seconds_to_frames"]
 
 
 def bin_edge_frames(num_bins: int, bin_size_ms: float, sampling_frequency: float) -> np.ndarray:
@@ -64,21 +64,6 @@ def num_whole_bins(num_frames: int, bin_size_ms: float, sampling_frequency: floa
     guess = int(num_frames * 1000.0 / (bin_size_ms * sampling_frequency)) + 2
     edges = bin_edge_frames(guess, bin_size_ms, sampling_frequency)
     return int(np.searchsorted(edges, num_frames, side="right")) - 1
-
-
-def count_frames(frames: npt.ArrayLike, edges: np.ndarray) -> np.ndarray:
-    """Spikes in each bin, int64, shape (bins,); frames outside the bins are left out.
-
-    Parameters
-    ----------
-    frames : array of int
-        Frames of the spikes, in any order.
-    edges : array of int, shape (bins + 1,)
-        From :func:`bin_edge_frames`.
-    """
-    bins = _bins_of(np.asarray(frames, dtype=np.int64), edges)
-    num_bins = len(edges) - 1
-    return np.bincount(bins[(bins >= 0) & (bins < num_bins)], minlength=num_bins)
 
 
 def count_spikes(

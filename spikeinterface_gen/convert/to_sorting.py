@@ -101,7 +101,9 @@ class PlacedSorting(BaseSorting):
         bounds = np.searchsorted(spikes["segment_index"], np.arange(len(num_samples) + 1))
         for k, length in enumerate(num_samples):
             t_start = None if t_starts_s is None else float(t_starts_s[k])
-            self.add_sorting_segment(PlacedSegment(spikes[bounds[k] : bounds[k + 1]], self.unit_ids, int(length), t_start))
+            self.add_sorting_segment(
+                PlacedSegment(spikes[bounds[k] : bounds[k + 1]], self.unit_ids, int(length), t_start)
+            )
         self._cached_spike_vector = spikes
         # Set here, because copies made in other processes keep only what the constructor is given.
         for name, values in (unit_properties or {}).items():
