@@ -26,8 +26,7 @@ SECONDS_A_ROUND = 4
 
 def session(folder: Path, num_channels: int, num_units: int, rate_hz: float, duration_s: float) -> Path:
     counts = np.random.default_rng(0).poisson(rate_hz * 0.01, (1, int(duration_s * 100), num_units))
-    # One channel serves one and a half units.
-    probe = default_probe(int(num_channels * 1.5))
+    probe = default_probe(num_channels)
     generate_from_counts(SpikeCounts(counts, 10.0), seed=0, folder=folder, probe=probe, sampling_frequency=FREQUENCY)
     return folder
 

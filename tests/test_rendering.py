@@ -180,7 +180,7 @@ def test_amplitudes_vary_and_fall_within_bursts():
 # ---- probes and places -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("num_units", "num_channels"), [(1, 32), (48, 32), (100, 96), (500, 352), (700, 480)])
+@pytest.mark.parametrize(("num_units", "num_channels"), [(1, 32), (48, 64), (100, 128), (384, 384), (700, 704)])
 def test_the_default_probe_grows_with_the_units(num_units, num_channels):
     probe = default_probe(num_units)
     assert probe.get_contact_count() == num_channels

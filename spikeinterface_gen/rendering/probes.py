@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["contact_positions_um", "default_probe", "place_units"]
 
-_UNITS_PER_CHANNEL = 1.5
 _CHANNELS_PER_SHANK = 384
 
 # Distance of units from the plane of the contacts, and how far beyond their edges a unit may lie.
@@ -25,13 +24,13 @@ _MARGIN_UM = 10.0
 def default_probe(num_units: int) -> Probe:
     """Return a probe with room for a number of units, in the manner of Neuropixels 2.0.
 
-    Two staggered columns 32 µm apart, contacts every 20 µm in each; one channel for 1.5 units, rounded up
+    Two staggered columns 32 µm apart, contacts every 20 µm in each; one channel for each unit, rounded up
     to a multiple of 32; 384 channels on a shank at most, further shanks 250 µm apart. Channels count
     upwards from the tip, shank after shank.
     """
     from probeinterface import generate_multi_shank
 
-    num_channels = 32 * int(np.ceil(max(num_units / _UNITS_PER_CHANNEL, 1.0) / 32))
+    num_channels = 32 * int(np.ceil(max(num_units, 1) / 32))
     num_shanks = int(np.ceil(num_channels / _CHANNELS_PER_SHANK))
     rows = int(np.ceil(num_channels / num_shanks / 2))
     probe = generate_multi_shank(
