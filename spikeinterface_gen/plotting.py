@@ -147,7 +147,7 @@ def _rasters(
             linestyle="none",
             marker="|",
             markersize=float(np.clip(300 / len(order), 1.2, 6)),
-            markeredgewidth=0.6,
+            markeredgewidth=0.8,
             color=_COLOURS[name.lower()],
             rasterized=True,
         )
@@ -271,7 +271,7 @@ def _correlograms(ax: Axes, report: ValidationReport, attribute: str, title: str
             ax.plot(lags, values, color=_COLOURS[name], linestyle=style, linewidth=1.1)
     ax.axhline(0, color="black", linewidth=0.5, zorder=0)
     low, high = ax.get_ylim()
-    ax.set_ylim(low, high + 0.25 * (high - low))  # room for the legend
+    ax.set_ylim(low, high + 0.45 * (high - low))  # room for the legend
     _title(ax, report, attribute.removesuffix("s"), title)
     ax.set(xlabel="lag (ms)", ylabel="coefficient, group mean")
     for k, style in enumerate(_GROUP_STYLES[: len(report.groups)]):
@@ -328,7 +328,7 @@ def _title(ax: Axes, report: ValidationReport, metric: str, title: str) -> None:
 
 def _thousands(c: Comparison) -> str:
     number = f"{c.num_elements / 1000:.0f}k" if c.num_elements >= 10_000 else f"{c.num_elements}"
-    return f"{number} {c.metric.elements}"
+    return f"{number} {c.metric.elements if c.num_elements != 1 else c.metric.elements.removesuffix('s')}"
 
 
 def _logarithmic(ax: Axes, low: float, high: float) -> None:

@@ -81,6 +81,14 @@ def test_a_set_of_trials_is_the_population_of_these_trials(counts, name):
     np.testing.assert_allclose(getattr(whole, name)(chosen), getattr(part, name)(), rtol=1e-12, atol=1e-12)
 
 
+def test_cross_correlograms_of_some_units_are_part_of_all(counts):
+    statistics = TrialStatistics(counts, num_lags=3)
+    chosen = np.array([0, 2, 4])
+    np.testing.assert_allclose(
+        statistics.cross_correlograms(units=chosen), statistics.cross_correlograms()[:, chosen][:, :, chosen], rtol=1e-6
+    )
+
+
 def test_spikes_lie_at_the_interior_points_of_their_bins():
     counts = np.array([[[0, 2], [3, 0], [0, 1]]], dtype=np.uint8)
     train, times = interior_times(counts)

@@ -130,7 +130,7 @@ def test_silent_units_are_left_out_and_said_so(parts):
     muted = [np.where(np.arange(16) == 3, 0, c.counts) for c in (real, other, train)]
     real, other, train = (SpikeCounts(c, 10.0) for c in muted)
     report = validate(real, other, train=train, num_splits=4)
-    assert any("1 units in mean interval" in note for note in report.notes)
+    assert any("mean interval (1 units)" in note for note in report.notes)
     assert np.isfinite(report.table["ratio"].to_numpy()).all()
 
 
@@ -170,6 +170,19 @@ def test_one_unit_has_no_pairs(parts):
     assert "correlation" not in report.table.index
     assert "rate" in report.table.index
     report.plot()
+
+
+def test_cross_correlograms_of_many_units_are_of_a_sample(monkeypatch):
+    from spikeinterface_gen.validation import distances, report
+
+    for module in (distances, report):
+        monkeypatch.setattr(module, "MAX_CORRELOGRAM_UNITS", 6)
+    real, other = session(80).split((0.5, 0.5))
+    result = validate(real, other, num_splits=3)
+    assert result.table.loc["cross_correlogram", "n"] == 15
+    assert result.table.loc["correlation", "n"] == 120
+    assert "Cross-correlograms are of 6 units, evenly spread over all." in result.notes
+    assert not any("Left out" in note for note in result.notes)
 
 
 def test_what_cannot_be_compared_is_an_error(parts):

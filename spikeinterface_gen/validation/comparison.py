@@ -134,7 +134,7 @@ def compare_metric(
         over, agreed = _corrected(metric, real, synthetic, float(np.median(values)), float(np.median(floors)), seed)
         with_synthetic, with_real = np.median(plain, axis=0)
         of_ceiling = float(with_synthetic / with_real) if with_real > 0 else float("nan")
-    left_out = 0 if metric.elements == "bins" else _all_elements(metric, real) - num_elements
+    left_out = max(_capacity(metric, reference) - num_elements, 0)
     return Comparison(metric, values, floors, low, high, over, agreed, of_ceiling, num_elements, left_out)
 
 
@@ -193,6 +193,9 @@ def _num_elements(metric: Metric, values: np.ndarray) -> int:
     return int(defined.reshape(-1, values.shape[-1]).any(axis=0).sum())
 
 
-def _all_elements(metric: Metric, side: TrialStatistics) -> int:
-    num_units = side.counts.num_units
-    return num_units * (num_units - 1) // 2 if metric.elements == "pairs" else num_units
+def _capacity(metric: Metric, values: np.ndarray) -> int:
+    """Units or pairs of units that the values would stand for if all were defined; 0 for histograms."""
+    if metric.elements == "bins":
+        return 0
+    num_units = values.shape[-1]
+    return num_units * (num_units - 1) // 2 if metric.elements == "pairs" and values.ndim > 1 else num_units

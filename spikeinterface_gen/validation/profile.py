@@ -65,7 +65,7 @@ def profile(side: TrialStatistics, trials: np.ndarray, groups: list[np.ndarray])
     correlations = side.correlations(trials)
     matrix = np.full((num_units, num_units), np.nan)
     matrix[np.triu_indices(num_units, 1)] = correlations
-    auto, cross = side.autocorrelograms(trials), side.cross_correlograms(trials)
+    auto = side.autocorrelograms(trials)
     shares = np.diff(side.isi_distributions(trials), axis=0, prepend=0.0)
     histogram = side.population_histogram(trials)
     return Profile(
@@ -82,8 +82,9 @@ def profile(side: TrialStatistics, trials: np.ndarray, groups: list[np.ndarray])
         autocorrelograms=np.stack([_mean(auto[:, group], axis=1) for group in groups]),
         cross_correlograms=np.stack(
             [
-                np.concatenate(
-                    [[_mean(matrix[np.ix_(group, group)])], _mean(cross[:, group][:, :, group], axis=(1, 2))]
+                np.append(
+                    _mean(matrix[np.ix_(group, group)]),
+                    _mean(side.cross_correlograms(trials, group), axis=(1, 2)),
                 )
                 for group in groups
             ]

@@ -11,6 +11,7 @@ import numpy as np
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.validation.comparison import Comparison, compare_metric
 from spikeinterface_gen.validation.distances import (
+    MAX_CORRELOGRAM_UNITS,
     METRICS,
     PAPER_METRICS,
     check_same_population,
@@ -232,11 +233,13 @@ def validate(
             continue
         comparisons[name] = outcome
 
+    if real.num_units > MAX_CORRELOGRAM_UNITS:
+        notes.append(f"Cross-correlograms are of {MAX_CORRELOGRAM_UNITS} units, evenly spread over all.")
     left_out = [
-        f"{c.num_left_out} {c.metric.elements} in {c.metric.label}" for c in comparisons.values() if c.num_left_out
+        f"{c.metric.label} ({c.num_left_out} {c.metric.elements})" for c in comparisons.values() if c.num_left_out
     ]
     if left_out:
-        notes.append(f"Left out on all sides, because one has too few spikes: {', '.join(left_out)}.")
+        notes.append(f"Left out on all sides, because one has too few spikes, in: {', '.join(left_out)}.")
 
     membership = None
     if train is not None:

@@ -197,11 +197,11 @@ class TrialStatistics:
         bins = lagged_bins(self._of(self.counts.num_bins, trials), lags)[:, None]
         return _ratio(_ratio(products, bins) - mean**2, variance)
 
-    def cross_correlograms(self, trials: np.ndarray | None = None) -> np.ndarray:
+    def cross_correlograms(self, trials: np.ndarray | None = None, units: np.ndarray | None = None) -> np.ndarray:
         """Cross-correlation coefficient of all ordered pairs of units at lags 1 … ``num_lags`` bins, within trials.
 
         ``[l − 1, i, j]`` is positive where unit j tends to fire ``l`` bins after unit i. Lag 0 is in
-        :meth:`correlations`, negative lags are transposes.
+        :meth:`correlations`, negative lags are transposes. ``units`` holds positions of units (default: all).
 
         Returns
         -------
@@ -209,10 +209,13 @@ class TrialStatistics:
             NaN on the diagonal, and where a unit's count never changes or no trial is longer than the lag.
         """
         mean, variance = self._moments(trials)
+        chosen = self._of(self.counts.counts, trials)
+        if units is not None:
+            mean, variance, chosen = mean[units], variance[units], chosen[:, :, units]
         sd = np.sqrt(np.where(variance > 0, variance, np.nan))
         lags = range(1, self.num_lags + 1)
         bins = lagged_bins(self._of(self.counts.num_bins, trials), lags)
-        products = coincidences(self._of(self.counts.counts, trials), lags)
+        products = coincidences(chosen, lags)
         result = np.full(products.shape, np.nan, np.float32)
         chance, scale = np.outer(mean, mean), 1.0 / np.outer(sd, sd)
         np.fill_diagonal(scale, np.nan)

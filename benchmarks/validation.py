@@ -1,0 +1,104 @@
+"""Speed of the validation statistics, beside Elephant on the same trains in the same run, and of whole reports.
+
+    OMP_NUM_THREADS=1 python benchmarks/validation.py
+
+Elephant is timed on a subset (it would need hours for the whole), ours on that subset and on whole
+populations. Times are the best of three, Elephant's of one.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from _record import record
+
+from spikeinterface_gen import SpikeCounts, validate
+from spikeinterface_gen.models.psth import PSTHPoisson
+from spikeinterface_gen.validation import elephant
+from spikeinterface_gen.validation.distances import PAPER_METRICS, compare, floors
+from spikeinterface_gen.validation.statistics import TrialStatistics
+
+SUBSET = (16, 40, 40)  # units, trials, bins
+NUM_LAGS = 10
+POPULATIONS = {
+    "700 units × 300 trials × 40 bins of 10 ms, 5 Hz": (700, 300, 40, 5.0),
+    "128 units × 1000 trials × 256 bins of 10 ms, 14 Hz": (128, 1000, 256, 14.0),
+    "1700 units × 100 trials × 40 bins of 10 ms, 4 Hz": (1700, 100, 40, 4.0),
+}
+STATISTICS = {
+    "rates_hz": (),
+    "fano_factors": (),
+    "isi_mean_s": (),
+    "isi_sd_s": (),
+    "cv2": (),
+    "correlations": (),
+    "autocorrelograms": (NUM_LAGS,),
+    "cross_correlograms": (NUM_LAGS,),
+}
+
+
+def population(num_units: int, num_trials: int, num_bins: int, rate_hz: float = 10.0) -> SpikeCounts:
+    """Units that share a few slow latents."""
+    rng = np.random.default_rng(0)
+    latents = rng.normal(size=(num_trials, -(-num_bins // 20), 4)).repeat(20, axis=1)[:, :num_bins]
+    drive = latents @ rng.normal(0, 0.25, (4, num_units))
+    return SpikeCounts(rng.poisson(rate_hz * 0.01 * np.exp(drive)).astype(np.uint8), 10.0)
+
+
+def seconds(function: Callable[[], object], repeats: int = 1) -> tuple[float, object]:
+    best, result = float("inf"), None
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = function()
+        best = min(best, time.perf_counter() - start)
+    return best, result
+
+
+def against_elephant() -> dict[str, dict[str, float]]:
+    counts = population(*SUBSET)
+    figures = {}
+    for name, arguments in STATISTICS.items():
+        theirs_s, theirs = seconds(lambda name=name, arguments=arguments: getattr(elephant, name)(counts, *arguments))
+        ours_s, ours = seconds(lambda name=name: getattr(TrialStatistics(counts, num_lags=NUM_LAGS), name)(), repeats=3)
+        figures[name] = {
+            "elephant_s": round(theirs_s, 4),
+            "ours_s": round(ours_s, 5),
+            "times_faster": round(theirs_s / ours_s, 1),
+            "largest_difference": float(np.nanmax(np.abs(np.asarray(ours, float) - theirs))),
+        }
+    return figures
+
+
+def whole_reports() -> dict[str, dict[str, float]]:
+    figures = {}
+    for name, (num_units, num_trials, num_bins, rate_hz) in POPULATIONS.items():
+        train, real = population(num_units, num_trials, num_bins, rate_hz).split((0.8, 0.2))
+        fit_s, model = seconds(lambda train=train: PSTHPoisson().fit(train))
+        sample_s, synthetic = seconds(lambda model=model, real=real: model.sample(real.num_trials, seed=0))
+        compare_s, _ = seconds(lambda real=real, synthetic=synthetic: compare(real, synthetic), repeats=3)
+        floors_s, _ = seconds(lambda real=real, train=train: [floors(real, train, metric) for metric in PAPER_METRICS])
+        validate_s, report = seconds(
+            lambda real=real, synthetic=synthetic, train=train: validate(real, synthetic, train=train)
+        )
+        plot_s, _ = seconds(report.plot)
+        figures[name] = {
+            "fit_psth_poisson_s": round(fit_s, 3),
+            "sample_psth_poisson_s": round(sample_s, 3),
+            "compare_four_metrics_s": round(compare_s, 3),
+            "their_floors_20_splits_s": round(floors_s, 2),
+            "validate_20_splits_s": round(validate_s, 2),
+            "plot_s": round(plot_s, 2),
+        }
+        print(name, figures[name], flush=True)
+    return figures
+
+
+if __name__ == "__main__":
+    record(
+        "validation",
+        {
+            "subset": f"{SUBSET[0]} units × {SUBSET[1]} trials × {SUBSET[2]} bins of 10 ms, 10 Hz, {NUM_LAGS} lags",
+            "against_elephant": against_elephant(),
+            "whole_populations": whole_reports(),
+        },
+    )
