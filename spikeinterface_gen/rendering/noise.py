@@ -109,11 +109,12 @@ class Noise:
         with self._lock:
             tile = self._blocks.get(key)
         if tile is None:
-            tile = self._fresh(int(which * _TILES))
+            # Twice over, so that a shift is a view.
+            tile = np.tile(self._fresh(int(which * _TILES)), (2, 1))
             with self._lock:
                 self._blocks[key] = tile
         shift = int(where * BLOCK_FRAMES)
-        return np.concatenate([tile[shift:], tile[:shift]])
+        return tile[shift : shift + BLOCK_FRAMES]
 
     def _fresh(self, index: int) -> np.ndarray:
         """A block of noise, mixed over channels, float32, whole numbers, shape (frames, channels)."""

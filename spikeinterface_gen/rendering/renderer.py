@@ -71,7 +71,8 @@ class Renderer:
             first = self._first[unit]
             low, high = max(frame, 0), min(frame + num_samples, total)
             out[low:high, first : first + width] += amplitude * self._templates[unit, low - frame : high - frame]
-        out -= self._offset
+        if self._offset:
+            out -= self._offset
         np.rint(out, out=out)
         np.clip(out, -32768.0, 32767.0, out=out)
         traces = out.astype(np.int16)
