@@ -322,8 +322,7 @@ class _StageModule(lightning.LightningModule):
             affordable = int(0.8 * max(0.0, self.deadline - time.monotonic()) / seconds)
             self.report.schedule = min(self.settings.max_steps, self.report.steps + max(1, affordable))
         if self._bar is not None:
-            self._bar.reset(total=self.report.schedule)
-            self._bar.update(self.report.steps - 1)
+            self._bar.total = self.report.schedule
 
     def _too_late(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline

@@ -3,6 +3,7 @@
 import diffusers
 import pytest
 import torch
+
 from spikeinterface_gen.diffusion.denoise import GaussianDenoiser, PreconditionedDenoiser, draw_sigmas
 from spikeinterface_gen.diffusion.noise import KarrasSchedule, LinearBetaSchedule
 from spikeinterface_gen.diffusion.sample import SAMPLERS, angular, ddpm, dpmpp, heun

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from spikeinterface_gen.observation.history import SpikeHistory, calibrate, fit_history
 from spikeinterface_gen.observation.likelihood import bernoulli_nll, poisson_nll
 from spikeinterface_gen.randomness import uniforms

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+
 from spikeinterface_gen import LDNS, SpikeCounts, load_model
 from spikeinterface_gen.models.base import NotFittedError
 from spikeinterface_gen.models.ldns_fit import hold_out

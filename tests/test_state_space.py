@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from spikeinterface_gen.nn import ssm
 from spikeinterface_gen.nn.autoencoder import Autoencoder
 from spikeinterface_gen.nn.blocks import Block

@@ -23,8 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,8 +34,9 @@ import torch
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.sample import SAMPLERS
 from spikeinterface_gen.models.base import GenerativeModel, NotFittedError, check_counts
-from spikeinterface_gen.models.ldns_fit import FitSettings, fit_networks, hold_out, stage_metrics
+from spikeinterface_gen.models.ldns_fit import FitSettings, fit_networks, hold_out, stage_metrics, stage_steps
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
+from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.saved import read_model, write_model
 from spikeinterface_gen.provenance import provenance
 from spikeinterface_gen.randomness import resolve_seed, uniforms
@@ -75,8 +75,8 @@ class LDNS(GenerativeModel):
 
     Attributes
     ----------
-    unit_ids_, bin_size_ms_, max_bins_, trial_locked_
-        Of the data.
+    population_ : Population
+        Units, bins and trial lengths of the data.
     num_steps_ : dict of str to (int, int)
         Length of the schedule and steps taken in each stage; ``fit(num_steps=…)`` takes it back.
     reports_ : dict of str to StageReport
@@ -129,8 +129,8 @@ class LDNS(GenerativeModel):
         if not hasattr(self, "networks_"):
             return f"LDNS({', '.join(f'{name}={value!r}' for name, value in self.settings().items())}), not fitted"
         return (
-            f"LDNS of {len(self.unit_ids_)} units, {self.networks_.num_latents} latents, "
-            f"{self.max_bins_} bins of {self.bin_size_ms_:g} ms, "
+            f"LDNS of {len(self.population_.unit_ids)} units, {self.networks_.num_latents} latents, "
+            f"{self.population_.max_bins} bins of {self.population_.bin_size_ms:g} ms, "
             f"{'Bernoulli' if self.networks_.binary else 'Poisson'} counts"
         )
 
@@ -191,14 +191,14 @@ class LDNS(GenerativeModel):
         if max_minutes is not None and not max_minutes > 0:
             raise ValueError(f"max_minutes must be positive; got {max_minutes}.")
         binary = self._binary(counts)
-        max_bins = max(train.max_bins, held_out.max_bins)
+        population = Population.of(counts, max(train.max_bins, held_out.max_bins))
         with torch.random.fork_rng():
             torch.random.default_generator.manual_seed(resolve_seed(seed))
-            networks = self._networks(counts.num_units, max_bins, counts.trial_locked, binary)
+            networks = self._networks(population, binary)
         settings = FitSettings(
             seed=seed,
             max_minutes=max_minutes,
-            num_steps=_stage_steps(num_steps),
+            num_steps=stage_steps(num_steps),
             accelerator=accelerator,
             devices=devices,
             checkpoint=None if checkpoint is None else Path(checkpoint).expanduser(),
@@ -211,12 +211,7 @@ class LDNS(GenerativeModel):
         self.reports_ = reports
         self.num_steps_ = {name: (report.schedule, report.steps) for name, report in reports.items()}
         self.stage_metrics_ = metrics
-        self.unit_ids_ = counts.unit_ids
-        self.unit_properties_ = counts.unit_properties
-        self.bin_size_ms_ = counts.bin_size_ms
-        self.max_bins_ = max_bins
-        self.num_bins_ = np.unique(counts.num_bins, return_counts=True)
-        self.trial_locked_ = counts.trial_locked
+        self.population_ = population
         return self
 
     def _binary(self, counts: SpikeCounts) -> bool:
@@ -231,15 +226,16 @@ class LDNS(GenerativeModel):
             )
         return self.observation == "bernoulli"
 
-    def _networks(self, num_units: int, max_bins: int, trial_locked: bool, binary: bool) -> LDNSNetworks:
+    def _networks(self, population: Population, binary: bool) -> LDNSNetworks:
+        num_units = len(population.unit_ids)
         num_latents = min(16, max(4, num_units // 4)) if self.num_latents is None else self.num_latents
         return LDNSNetworks(
             num_units,
             num_latents,
-            max_bins,
-            trial_locked=trial_locked,
+            population.max_bins,
+            trial_locked=population.trial_locked,
             binary=binary,
-            history_bins=min(self.history_bins, max_bins // 3),
+            history_bins=min(self.history_bins, population.max_bins // 3),
             channels=self.channels,
             num_blocks=self.num_blocks,
             denoiser_channels=self.denoiser_channels,
@@ -251,12 +247,13 @@ class LDNS(GenerativeModel):
 
     def encode(self, counts: SpikeCounts) -> np.ndarray:
         """Latents of recorded trials, float32, shape (trials, bins, latents)."""
-        self._check_like_fitted(counts)
-        return self._ready().encode(counts.counts, counts.mask)
+        networks = self._ready()
+        self.population_.check(counts)
+        return networks.encode(counts.counts, counts.mask)
 
     def rates(self, counts: SpikeCounts) -> np.ndarray:
         """Rates of recorded trials in Hz, float32, shape (trials, bins, units); spike history is not in them."""
-        return self._ready().expected_counts(self.encode(counts)) * (1000.0 / self.bin_size_ms_)
+        return self._ready().expected_counts(self.encode(counts)) * (1000.0 / self.population_.bin_size_ms)
 
     # ---- new trials ----------------------------------------------------------------------------
 
@@ -270,8 +267,7 @@ class LDNS(GenerativeModel):
         seed: int | None = None,
     ) -> np.ndarray:
         """Draw latents, float32, shape (trials, bins, latents); parameters as for :meth:`sample`."""
-        num_bins = self._lengths(num_trials, durations, seed := resolve_seed(seed))
-        return np.concatenate(list(self._latent_blocks(num_bins, seed, steps, sampler)))
+        return np.concatenate(list(self._latent_blocks(num_trials, durations, resolve_seed(seed), steps, sampler)))
 
     def sample_rates(
         self,
@@ -283,10 +279,10 @@ class LDNS(GenerativeModel):
         seed: int | None = None,
     ) -> np.ndarray:
         """Draw rates in Hz, before spike history, float32, shape (trials, bins, units)."""
-        num_bins = self._lengths(num_trials, durations, seed := resolve_seed(seed))
         networks = self._ready()
-        blocks = [networks.expected_counts(z) for z in self._latent_blocks(num_bins, seed, steps, sampler)]
-        return np.concatenate(blocks) * (1000.0 / self.bin_size_ms_)
+        latents = self._latent_blocks(num_trials, durations, resolve_seed(seed), steps, sampler)
+        blocks = [networks.expected_counts(z) for z in latents]
+        return np.concatenate(blocks) * (1000.0 / self.population_.bin_size_ms)
 
     def sample(
         self,
@@ -327,10 +323,11 @@ class LDNS(GenerativeModel):
                 "covariates and guidance need a conditional model; this one was fitted without covariates."
             )
         seed = resolve_seed(seed)
-        num_bins = self._lengths(num_trials, durations, seed)
         networks, history = self._ready(), self._ready().history
+        population = self.population_
+        num_bins = population.draw_lengths(num_trials, durations, seed)
         trials: list[np.ndarray] = []
-        for z in self._latent_blocks(num_bins, seed, steps, sampler):
+        for z in self._latent_blocks(num_trials, durations, seed, steps, sampler):
             for part in np.array_split(z, -(-len(z) // (batch_size or len(z)))):
                 rates = networks.expected_counts(part)
                 shape = (history.num_bins + rates.shape[1], rates.shape[2])
@@ -342,42 +339,22 @@ class LDNS(GenerativeModel):
         counts = counts * (np.arange(longest) < num_bins[:, None])[..., None].astype(counts.dtype)
         return SpikeCounts(
             counts,
-            self.bin_size_ms_,
-            unit_ids=self.unit_ids_,
+            population.bin_size_ms,
+            unit_ids=population.unit_ids,
             num_bins=num_bins,
-            unit_properties=self.unit_properties_,
-            trial_locked=self.trial_locked_,
+            unit_properties=population.unit_properties,
+            trial_locked=population.trial_locked,
             annotations=provenance("LDNS", self.sha256(), seed),
         )
 
-    def _latent_blocks(self, num_bins: np.ndarray, seed: int, steps: int | None, sampler: str) -> Any:
+    def _latent_blocks(
+        self, num_trials: int, durations: Any, seed: int, steps: int | None, sampler: str
+    ) -> Iterator[np.ndarray]:
+        networks = self._ready()
+        num_bins = self.population_.draw_lengths(num_trials, durations, seed)
         if sampler not in SAMPLERS:
             raise ValueError(f"sampler must be one of {sorted(SAMPLERS)}; got {sampler!r}.")
-        return self._ready().sample_latents(num_bins, seed, steps=steps or DEFAULT_STEPS[sampler], sampler=sampler)
-
-    def _lengths(self, num_trials: int, durations: Any, seed: int) -> np.ndarray:
-        """Bins of each trial to draw."""
-        self._ready()
-        if isinstance(num_trials, bool) or not isinstance(num_trials, (int, np.integer)) or num_trials < 1:
-            raise ValueError(f"num_trials must be a positive integer; got {num_trials!r}.")
-        if durations is None:
-            values, occurrences = self.num_bins_
-            # One uniform a trial, by index: trial i keeps its length however many are drawn.
-            u = np.array([uniforms(seed, "length", trial, (1,))[0] for trial in range(num_trials)])
-            return values[np.searchsorted(np.cumsum(occurrences) / occurrences.sum(), u)]
-        seconds = np.broadcast_to(np.asarray(durations, float), (num_trials,))
-        num_bins = np.round(seconds * 1000.0 / self.bin_size_ms_).astype(np.int64)
-        if num_bins.min() < 1:
-            raise ValueError(
-                f"durations must be at least one bin, {self.bin_size_ms_ / 1000:g} s; got {seconds.min()} s."
-            )
-        if self.trial_locked_ and num_bins.max() > self.max_bins_:
-            raise ValueError(
-                f"durations go up to {seconds.max():g} s; this model is locked to trials of at most "
-                f"{self.max_bins_ * self.bin_size_ms_ / 1000:g} s, beyond which it has seen nothing. Models of "
-                "continuous recordings (SpikeCounts.from_…(window_s=…)) can run longer."
-            )
-        return num_bins
+        return networks.sample_latents(num_bins, seed, steps=steps or DEFAULT_STEPS[sampler], sampler=sampler)
 
     # ---- files ---------------------------------------------------------------------------------
 
@@ -398,19 +375,11 @@ class LDNS(GenerativeModel):
             If it cannot be written; what was there stays.
         """
         networks = self._ready()
-        values, occurrences = self.num_bins_
         config = {
             "model": "LDNS",
             "settings": self.settings(),
-            "data": {
-                "unit_ids": self.unit_ids_.tolist(),
-                "bin_size_ms": self.bin_size_ms_,
-                "max_bins": self.max_bins_,
-                "num_bins": [values.tolist(), occurrences.tolist()],
-                "trial_locked": self.trial_locked_,
-                "binary": networks.binary,
-                "unit_properties": {name: _jsonable(value) for name, value in self.unit_properties_.items()},
-            },
+            "population": self.population_.to_config(),
+            "binary": networks.binary,
             "num_steps": self.num_steps_,
             "stage_metrics": json.loads(self.stage_metrics_.to_json(orient="split")),
         }
@@ -429,22 +398,13 @@ class LDNS(GenerativeModel):
         """
         config, tensors = read_model(Path(folder), "LDNS")
         try:
-            settings, data = config["settings"], config["data"]
+            settings = config["settings"]
             settings["dropout_range"] = tuple(settings["dropout_range"])
             model = cls(**settings)
-            model.unit_ids_ = np.array(data["unit_ids"])
-            model.bin_size_ms_ = float(data["bin_size_ms"])
-            model.max_bins_ = int(data["max_bins"])
-            lengths, occurrences = data["num_bins"]
-            model.num_bins_ = np.array(lengths, np.int64), np.array(occurrences, np.int64)
-            model.trial_locked_ = bool(data["trial_locked"])
-            properties = data["unit_properties"].items()
-            model.unit_properties_ = {
-                name: np.array([math.nan if v is None else v for v in values]) for name, values in properties
-            }
+            model.population_ = Population.from_config(config["population"])
             model.num_steps_ = {name: tuple(steps) for name, steps in config["num_steps"].items()}
             model.stage_metrics_ = pd.DataFrame(**config["stage_metrics"])
-            networks = model._networks(len(model.unit_ids_), model.max_bins_, model.trial_locked_, data["binary"])
+            networks = model._networks(model.population_, config["binary"])
             networks.load_state_dict(tensors)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{str(folder)!r} is no LDNS model that this version can read: {error}") from None
@@ -464,31 +424,3 @@ class LDNS(GenerativeModel):
         if not hasattr(self, "networks_"):
             raise NotFittedError("this LDNS is not fitted: call fit(counts) first, or LDNS.load(folder).")
         return self.networks_
-
-    def _check_like_fitted(self, counts: SpikeCounts) -> None:
-        self._ready()
-        check_counts(counts, "counts", self.unit_ids_, self.bin_size_ms_)
-
-
-def _stage_steps(num_steps: Any) -> dict[str, tuple[int, int]] | None:
-    """(schedule, steps) by stage from what the user gave."""
-    if num_steps is None:
-        return None
-    if isinstance(num_steps, Mapping):
-        unknown = set(num_steps) - {"autoencoder", "denoiser"}
-        if unknown:
-            raise ValueError(f"num_steps has unknown stages {sorted(unknown)}; known are 'autoencoder' and 'denoiser'.")
-        pairs = {
-            name: steps if isinstance(steps, (tuple, list)) else (steps, steps) for name, steps in num_steps.items()
-        }
-    else:
-        pairs = dict.fromkeys(("autoencoder", "denoiser"), (num_steps, num_steps))
-    for name, (schedule, steps) in pairs.items():
-        if not 1 <= steps <= schedule:
-            raise ValueError(f"num_steps[{name!r}] must be at least 1, within its schedule; got {(schedule, steps)}.")
-    return {name: (int(schedule), int(steps)) for name, (schedule, steps) in pairs.items()}
-
-
-def _jsonable(values: np.ndarray) -> list[Any]:
-    """Values of a unit property; JSON has no NaN, so that an unknown number becomes null."""
-    return [None if isinstance(value, float) and math.isnan(value) else value for value in values.tolist()]

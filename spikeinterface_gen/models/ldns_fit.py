@@ -26,7 +26,7 @@ from spikeinterface_gen.validation.distances import compare, floors
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FitSettings", "fit_networks", "hold_out", "stage_metrics"]
+__all__ = ["FitSettings", "fit_networks", "hold_out", "stage_metrics", "stage_steps"]
 
 # Shares of ``max_minutes`` after which a stage must be over; the rest is for the observation model and the metrics.
 AUTOENCODER_UNTIL, DENOISER_UNTIL = 0.42, 0.85
@@ -85,6 +85,25 @@ def fit_networks(
     networks.eval()
     networks.set_history(_fit_observation(networks, model_settings, train, settings.seed))
     return reports
+
+
+def stage_steps(num_steps: Any) -> dict[str, tuple[int, int]] | None:
+    """(schedule, steps) by stage from what the user gave."""
+    if num_steps is None:
+        return None
+    if isinstance(num_steps, Mapping):
+        unknown = set(num_steps) - {"autoencoder", "denoiser"}
+        if unknown:
+            raise ValueError(f"num_steps has unknown stages {sorted(unknown)}; known are 'autoencoder' and 'denoiser'.")
+        pairs = {
+            name: steps if isinstance(steps, (tuple, list)) else (steps, steps) for name, steps in num_steps.items()
+        }
+    else:
+        pairs = dict.fromkeys(("autoencoder", "denoiser"), (num_steps, num_steps))
+    for name, (schedule, steps) in pairs.items():
+        if not 1 <= steps <= schedule:
+            raise ValueError(f"num_steps[{name!r}] must be at least 1, within its schedule; got {(schedule, steps)}.")
+    return {name: (int(schedule), int(steps)) for name, (schedule, steps) in pairs.items()}
 
 
 # ---- stages ----------------------------------------------------------------------------------
