@@ -15,7 +15,7 @@ import secrets
 
 import numpy as np
 
-__all__ = ["normals", "resolve_seed", "uniforms"]
+__all__ = ["normals", "random_bits", "resolve_seed", "uniforms"]
 
 
 def resolve_seed(seed: int | None) -> int:
@@ -35,8 +35,16 @@ def resolve_seed(seed: int | None) -> int:
     return int(seed)
 
 
+def random_bits(seed: int, stage: str, index: int, size: int) -> np.ndarray:
+    """Random bits, uint64, shape (size,); the other parameters are those of :func:`uniforms`."""
+    digest = hashlib.blake2b(f"{seed}/{stage}".encode(), digest_size=16).digest()
+    # The index counts in the upper words of the counter: streams of different indices never overlap.
+    philox = np.random.Philox(key=int.from_bytes(digest, "little"), counter=[0, 0, int(index), 0])
+    return philox.random_raw(size)
+
+
 def uniforms(seed: int, stage: str, index: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Uniform variates in the open interval (0, 1), float64, in steps of 2⁻⁵³.
+    """Uniform variates in the open interval (0, 1), float64, in steps of 2⁻⁵².
 
     Parameters
     ----------
@@ -49,9 +57,9 @@ def uniforms(seed: int, stage: str, index: int, shape: tuple[int, ...]) -> np.nd
     shape : tuple of int
         Shape of the result; a longer one begins with the numbers of a shorter one.
     """
-    bits = _philox(seed, stage, index).random_raw(int(np.prod(shape, dtype=np.int64)))
-    # The upper 53 bits, shifted by half a step: neither 0 nor 1 can occur.
-    return (((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53).reshape(shape)
+    bits = random_bits(seed, stage, index, int(np.prod(shape, dtype=np.int64)))
+    # The upper 52 bits, shifted by half a step, fill a double exactly: neither 0 nor 1 can occur.
+    return (((bits >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52).reshape(shape)
 
 
 def normals(seed: int, stage: str, index: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -60,15 +68,9 @@ def normals(seed: int, stage: str, index: int, shape: tuple[int, ...]) -> np.nda
     Parameters and the meaning of ``shape`` are those of :func:`uniforms`.
     """
     size = int(np.prod(shape, dtype=np.int64))
-    bits = _philox(seed, stage, index).random_raw((size + 1) // 2)
+    bits = random_bits(seed, stage, index, (size + 1) // 2)
     u1 = ((bits >> np.uint64(32)).astype(np.float64) + 0.5) * 2.0**-32
     u2 = (bits & np.uint64(0xFFFFFFFF)).astype(np.float64) * (2.0 * np.pi * 2.0**-32)
     radius = np.sqrt(-2.0 * np.log(u1))
     pairs = np.stack([radius * np.cos(u2), radius * np.sin(u2)], axis=-1)
     return pairs.reshape(-1)[:size].astype(np.float32).reshape(shape)
-
-
-def _philox(seed: int, stage: str, index: int) -> np.random.Philox:
-    digest = hashlib.blake2b(f"{seed}/{stage}".encode(), digest_size=16).digest()
-    # The index counts in the upper words of the counter: streams of different indices never overlap.
-    return np.random.Philox(key=int.from_bytes(digest, "little"), counter=[0, 0, int(index), 0])

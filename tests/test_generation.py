@@ -165,7 +165,8 @@ def test_the_full_module_has_the_names_of_both_packages_without_torch():
         "  'taken': [name for name in ours if hasattr(spikeinterface.full, name)],\n"
         "  'torch': 'torch' in sys.modules or 'lightning' in sys.modules}))"
     )
-    assert found == {"both": [True, True], "listed": True, "taken": [], "torch": False}
+    # SpikeInterface has two of the names for something else, and keeps them.
+    assert found == {"both": [True, True], "listed": True, "taken": ["load_model", "plot_rasters"], "torch": False}
 
 
 def test_register_sets_the_names_on_spikeinterface_full():
@@ -176,24 +177,20 @@ def test_register_sets_the_names_on_spikeinterface_full():
         "import spikeinterface_gen\n"
         "spikeinterface_gen.register()\n"
         "spikeinterface_gen.register()\n"
-        "same = [getattr(si, name) is getattr(spikeinterface_gen, name) for name in spikeinterface_gen.__all__[1:]]\n"
-        "print(json.dumps({'before': before, 'same': all(same)}))"
+        "names = spikeinterface_gen.__all__[1:]\n"
+        "theirs = [name for name in names if getattr(si, name) is not getattr(spikeinterface_gen, name)]\n"
+        "print(json.dumps({'before': before, 'theirs': theirs}))"
     )
-    assert found == {"before": False, "same": True}
+    assert found == {"before": False, "theirs": ["load_model", "plot_rasters"]}
 
 
 def test_register_overwrites_nothing():
     found = in_a_fresh_process(
-        "import json, warnings\n"
+        "import json\n"
         "import spikeinterface.full as si\n"
         "si.generate_with_ldns = 'theirs'\n"
         "import spikeinterface_gen\n"
-        "with warnings.catch_warnings(record=True) as caught:\n"
-        "    warnings.simplefilter('always')\n"
-        "    spikeinterface_gen.register()\n"
-        "said = [str(w.message) for w in caught if 'generate_with_ldns' in str(w.message)]\n"
-        "print(json.dumps({'said': said, 'kept': si.generate_with_ldns, 'set': hasattr(si, 'SpikeCounts')}))"
+        "spikeinterface_gen.register()\n"
+        "print(json.dumps({'kept': si.generate_with_ldns, 'set': hasattr(si, 'SpikeCounts')}))"
     )
-    assert found["kept"] == "theirs"
-    assert found["set"] is True
-    assert "use spikeinterface_gen.generate_with_ldns instead" in found["said"][0]
+    assert found == {"kept": "theirs", "set": True}

@@ -181,7 +181,7 @@ def _autoencoder_stage(train: SpikeCounts, model_settings: Mapping[str, Any]) ->
     steps = int(np.clip(200 * train.num_trials / _batch_size(train), 1000, 3000))
     return StageSettings(
         max_steps=steps,
-        learning_rate=2e-3,
+        learning_rate=4e-3,
         weight_decay=model_settings["weight_decay"],
         final_share=0.1,
         ema_decay=0.98,

@@ -169,9 +169,7 @@ class StateSpace(nn.Module):
         """
         if self.bidirectional:
             raise ValueError("a bidirectional layer needs all bins at once; build the model with causal=True.")
-        dA, C = (
-            values.repeat_interleave(self.channels // self.num_kernels, dim=-2) for values in self._discrete()
-        )
+        dA, C = (values.repeat_interleave(self.channels // self.num_kernels, dim=-2) for values in self._discrete())
         state = state * dA.exp() + u[..., None]
         return 2.0 * (state * C[0]).sum(-1).real + self.D * u, state
 

@@ -20,7 +20,7 @@ from collections import OrderedDict
 import numpy as np
 import scipy.fft
 
-from spikeinterface_gen.randomness import _philox, uniforms
+from spikeinterface_gen.randomness import random_bits, uniforms
 from spikeinterface_gen.rendering.parameters import RenderingParameters
 
 __all__ = ["BLOCK_FRAMES", "Noise"]
@@ -119,7 +119,7 @@ class Noise:
     def _fresh(self, index: int) -> np.ndarray:
         """A block of noise, mixed over channels, float32, whole numbers, shape (frames, channels)."""
         num_bytes = self._num_channels * BLOCK_FRAMES
-        raw = _philox(self._seed, "noise", index).random_raw(num_bytes // 8)
+        raw = random_bits(self._seed, "noise", index, num_bytes // 8)
         coefficients = raw.view(np.int8).reshape(self._num_channels, BLOCK_FRAMES)
         spectrum = np.zeros((self._num_channels, BLOCK_FRAMES // 2 + 1), dtype=np.complex64)
         parts = spectrum.view(np.float32)[:, :BLOCK_FRAMES]
