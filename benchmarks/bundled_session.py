@@ -1,6 +1,6 @@
-"""LDNS with default settings on the bundled session, against held-out trials, beside its floor and a PSTH Poisson model.
+"""LDNS with default settings on the bundled session, beside its floor and beside a PSTH Poisson model.
 
-    python benchmarks/bundled_session.py [--fits 3] [--minutes 4] [--dataset steinmetz2019]
+    python benchmarks/bundled_session.py [--fits 3] [--minutes 4]
 
 Units of at least 1 Hz; 80/20 splits at random, one fit each, and one split by time. Every ratio is the median over
 20 floors of equal numbers of trials with its interval; over fits, the median and the range are given.
@@ -68,7 +68,8 @@ def figures_of(model, train, held_out) -> dict:
         for name in METRICS
         if name in table.index
     }
-    figures["correlation"] |= {key: rounded(table.loc["correlation", key]) for key in ("excess", "agreement", "of_ceiling")}
+    for key in ("excess", "agreement", "of_ceiling"):
+        figures["correlation"][key] = rounded(table.loc["correlation", key])
     if report.membership is not None:
         figures["membership_inference_auc"] = rounded(report.membership.auc)
     return figures
@@ -81,7 +82,8 @@ def medians(all_figures: list[dict]) -> dict:
         rows[f"correlation {key}"] = [f["correlation"][key] for f in all_figures]
     rows["membership_inference_auc"] = [f["membership_inference_auc"] for f in all_figures]
     return {
-        name: {"median": rounded(np.median(values)), "range": [min(values), max(values)]} for name, values in rows.items()
+        name: {"median": rounded(np.median(values)), "range": [min(values), max(values)]}
+        for name, values in rows.items()
     }
 
 

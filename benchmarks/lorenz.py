@@ -49,8 +49,8 @@ def judged(train, validation, test, true_rates, minutes: float) -> dict:
         "rates_r2_pooled, held-out trials": round(pooled, 4),
         "rates_r2_mean_over_units, held-out trials": round(per_unit, 4),
         "metrics": {
-            name: {key: round(float(report.table.loc[name, key]), 5) for key in ("value", "floor", "ratio", "low", "high")}
-            for name in metrics
+            name: {key: round(float(row[key]), 5) for key in ("value", "floor", "ratio", "low", "high")}
+            for name, row in report.table.loc[list(metrics)].iterrows()
         },
         "stage_metrics": model.stage_metrics_.round(3).to_dict("index"),
     }

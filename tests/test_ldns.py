@@ -299,7 +299,7 @@ def test_a_full_disk_leaves_the_old_model(model, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(saved, "write_tensors", full)
-    with pytest.raises(OSError, match="No space left on device. Nothing was changed"):
+    with pytest.raises(OSError, match=r"No space left on device\. Nothing was changed"):
         model.save(folder, overwrite=True)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
