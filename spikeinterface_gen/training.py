@@ -317,9 +317,9 @@ class _StageModule(lightning.LightningModule):
             self._durations.append(time.monotonic() - self._step_started)
             if len(self._durations) < TIMED_STEPS:
                 return
-            # A fifth is kept back for evaluations and for a machine that slows down.
+            # Some is kept back for evaluations and for a machine that slows down.
             seconds = sorted(self._durations)[TIMED_STEPS // 2]
-            affordable = int(0.8 * max(0.0, self.deadline - time.monotonic()) / seconds)
+            affordable = int(0.85 * max(0.0, self.deadline - time.monotonic()) / seconds)
             self.report.schedule = min(self.settings.max_steps, self.report.steps + max(1, affordable))
         if self._bar is not None:
             self._bar.total = self.report.schedule

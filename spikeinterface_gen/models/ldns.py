@@ -58,8 +58,9 @@ class LDNS(GenerativeModel):
         recording tried, and hurt generation.
     channels, num_blocks : int
         Width and depth of the encoder.
-    denoiser_channels, denoiser_blocks : int
-        Width and depth of the denoiser.
+    denoiser_channels, denoiser_blocks : int, optional
+        Width and depth of the denoiser. Default: 64 and 2 for fewer than 1000 trials, of which a larger one learned
+        nothing more, else 128 and 4.
     causal : bool
         Whether latents depend on no later bin, as streaming needs. The default is slightly better.
     observation : {"auto", "poisson", "bernoulli"}
@@ -98,8 +99,8 @@ class LDNS(GenerativeModel):
         *,
         channels: int = 128,
         num_blocks: int = 2,
-        denoiser_channels: int = 128,
-        denoiser_blocks: int = 4,
+        denoiser_channels: int | None = None,
+        denoiser_blocks: int | None = None,
         causal: bool = False,
         observation: str = "auto",
         history_bins: int = 10,
@@ -229,6 +230,7 @@ class LDNS(GenerativeModel):
     def _networks(self, population: Population, binary: bool) -> LDNSNetworks:
         num_units = len(population.unit_ids)
         num_latents = min(16, max(4, num_units // 4)) if self.num_latents is None else self.num_latents
+        few = population.occurrences.sum() < 1000
         return LDNSNetworks(
             num_units,
             num_latents,
@@ -238,8 +240,8 @@ class LDNS(GenerativeModel):
             history_bins=min(self.history_bins, population.max_bins // 3),
             channels=self.channels,
             num_blocks=self.num_blocks,
-            denoiser_channels=self.denoiser_channels,
-            denoiser_blocks=self.denoiser_blocks,
+            denoiser_channels=self.denoiser_channels or (64 if few else 128),
+            denoiser_blocks=self.denoiser_blocks or (2 if few else 4),
             causal=self.causal,
         )
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["FitSettings", "fit_networks", "hold_out", "stage_metrics", "stage_steps"]
 
 # Shares of ``max_minutes`` after which a stage must be over; the rest is for the observation model and the metrics.
-AUTOENCODER_UNTIL, DENOISER_UNTIL = 0.42, 0.85
+AUTOENCODER_UNTIL, DENOISER_UNTIL = 0.45, 0.88
 # Entries (trial, bin, unit) that the observation model is fitted and calibrated on, at most: about 200 MB of rates.
 MAX_OBSERVED_ENTRIES = 4e7
 
