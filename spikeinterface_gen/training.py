@@ -10,18 +10,13 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import logging
 import math
-import signal
-import tempfile
-import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning
 import torch
@@ -30,6 +25,7 @@ from tqdm.auto import tqdm
 
 from spikeinterface_gen.io import read_tensors, write_tensors
 from spikeinterface_gen.nn.ssm import StateSpace
+from spikeinterface_gen.trainer import finishing_the_step, quiet_trainer
 
 __all__ = ["StageReport", "StageSettings", "Task", "step_generator", "train_stage"]
 
@@ -172,8 +168,8 @@ def train_stage(
     if module.finished:
         task.network.load_state_dict(module.best.state_dict())
         return module.report
-    trainer = _quiet_trainer(task, settings, accelerator, devices)
-    with _interruptible(module), warnings.catch_warnings():
+    trainer = quiet_trainer(settings.clip, accelerator, devices)
+    with finishing_the_step(module.interrupt), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         trainer.fit(module, train_dataloaders=_Steps(module))
     task.network.load_state_dict(module.best.state_dict())
@@ -299,6 +295,10 @@ class _StageModule(lightning.LightningModule):
         if self._bar is not None:
             self._bar.close()
 
+    def interrupt(self) -> None:
+        """End the stage once the step is done and saved."""
+        self.interrupted = True
+
     # ---- its own -------------------------------------------------------------------------------
 
     def _schedule(self, step: int) -> float:
@@ -393,51 +393,3 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
         parameter = parameters[int(k)]
         # AdamW keeps its step counter on the CPU.
         optimizer.state[parameter][name] = value if name == "step" else value.to(parameter.device)
-
-
-def _quiet_trainer(task: Task, settings: StageSettings, accelerator: str, devices: int) -> lightning.Trainer:
-    """A Trainer that trains and does nothing else: no logs, files or messages."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")
-        return lightning.Trainer(
-            accelerator=accelerator,
-            devices=devices,
-            precision=_precision(accelerator),
-            max_epochs=1,
-            gradient_clip_val=settings.clip,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=tempfile.gettempdir(),
-        )
-
-
-def _precision(accelerator: str) -> Literal["bf16-mixed", "32-true"]:
-    """bf16 where the hardware multiplies it faster than float32, else float32."""
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    if accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
-        return "bf16-mixed" if getattr(torch.cpu, "_is_amx_tile_supported", bool)() else "32-true"
-    return "32-true"
-
-
-@contextmanager
-def _interruptible(module: _StageModule) -> Iterator[None]:
-    """Let the first Ctrl-C finish the step and save; Lightning's own handling would end the process."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def finish_step(number: int, frame: Any) -> None:
-        module.interrupted = True
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, finish_step)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -30,8 +30,9 @@ __all__ = ["FitSettings", "fit_networks", "hold_out", "stage_metrics", "stage_st
 
 # Shares of ``max_minutes`` after which a stage must be over; the rest is for the observation model and the metrics.
 AUTOENCODER_UNTIL, DENOISER_UNTIL = 0.45, 0.88
-# Entries (trial, bin, unit) that the observation model is fitted and calibrated on, at most: about 200 MB of rates.
+# Entries (trial, bin, unit) that the observation model is fitted and calibrated on, at most: some 200 MB of rates.
 MAX_OBSERVED_ENTRIES = 4e7
+MAX_CALIBRATED_ENTRIES = 2e7
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def fit_networks(
     task = _denoiser_task(networks, train, held_out, settings.seed)
     reports[task.name] = _run(task, _denoiser_stage(train), settings, started, DENOISER_UNTIL)
     networks.eval()
-    networks.set_history(_fit_observation(networks, model_settings, train, settings.seed))
+    networks.set_history(_fit_observation(networks, model_settings, train, held_out, settings.seed))
     return reports
 
 
@@ -192,8 +193,9 @@ def _autoencoder_stage(train: SpikeCounts, model_settings: Mapping[str, Any]) ->
 
 
 def _denoiser_stage(train: SpikeCounts) -> StageSettings:
-    steps = int(np.clip(300 * train.num_trials / 64, 1500, 6000))
-    return StageSettings(max_steps=steps, evaluate_every=100, patience=6)
+    # 150 passes over the trials. Of few trials, more passes leave the metrics as they are and are remembered.
+    steps = int(np.clip(150 * train.num_trials / 64, 500, 6000))
+    return StageSettings(max_steps=steps, evaluate_every=50, patience=8)
 
 
 def _batch_size(train: SpikeCounts) -> int:
@@ -202,9 +204,9 @@ def _batch_size(train: SpikeCounts) -> int:
 
 
 def _fit_observation(
-    networks: LDNSNetworks, model_settings: Mapping[str, Any], train: SpikeCounts, seed: int
+    networks: LDNSNetworks, model_settings: Mapping[str, Any], train: SpikeCounts, held_out: SpikeCounts, seed: int
 ) -> SpikeHistory:
-    """Fit the spike history on recorded trials, then calibrate it on free runs."""
+    """Fit the spike history on recorded trials, then calibrate it on free runs, to the means of all trials."""
     part = _some_trials(train, seed)
     # Each half of the entries is predicted from the other.
     hidden = np.stack([uniforms(seed, "observation mask", t, part.counts.shape[1:]) < 0.5 for t in range(len(part))])
@@ -215,16 +217,20 @@ def _fit_observation(
     predicted = np.broadcast_to(part.mask[..., None], part.counts.shape)
     history = fit_history(rates, part.counts, predicted, model_settings["history_bins"], networks.binary)
 
-    free = draw_rates(networks, part.num_bins, seed, "calibration")
-    draws = np.stack(
-        [
-            uniforms(seed, "calibration counts", t, (history.num_bins + free.shape[1], free.shape[2]))
-            for t in range(len(free))
-        ]
-    )
-    valid = np.arange(free.shape[1]) < part.num_bins[:, None]
-    target = train.counts[train.mask].mean(axis=0, dtype=np.float64)
+    # More trials than were recorded, where they are few: means of free runs must not wander with the draw.
+    num_bins = np.resize(train.num_bins, int(np.clip(MAX_CALIBRATED_ENTRIES / train.counts[0].size, 64, 600)))
+    free = draw_rates(networks, num_bins, seed, "calibration")
+    shape = (history.num_bins + free.shape[1], free.shape[2])
+    draws = np.stack([uniforms(seed, "calibration counts", trial, shape) for trial in range(len(free))])
+    valid = np.arange(free.shape[1]) < num_bins[:, None]
+    target = _mean_counts(train, held_out)
     return calibrate(history, free, draws, target, valid)
+
+
+def _mean_counts(*parts: SpikeCounts) -> np.ndarray:
+    """Mean counts per bin over all valid bins of all parts, shape (units,)."""
+    spikes = sum(part.counts.sum(axis=(0, 1), dtype=np.int64) for part in parts)
+    return np.asarray(spikes / sum(int(part.num_bins.sum()) for part in parts))
 
 
 def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str, steps: int = 12) -> np.ndarray:

@@ -1,0 +1,65 @@
+"""Lightning's Trainer as the package uses it: no logs, files or messages, and a Ctrl-C that waits for the step."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import lightning
+import torch
+
+__all__ = ["finishing_the_step", "quiet_trainer"]
+
+
+def quiet_trainer(clip: float, accelerator: str, devices: int) -> lightning.Trainer:
+    """Return a Trainer that trains and does nothing else; ``clip`` is the largest norm of the gradient."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        return lightning.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            precision=_precision(accelerator),
+            max_epochs=1,
+            gradient_clip_val=clip,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=tempfile.gettempdir(),
+        )
+
+
+def _precision(accelerator: str) -> Literal["bf16-mixed", "32-true"]:
+    """bf16 where the hardware multiplies it faster than float32, else float32."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    if accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
+        return "bf16-mixed" if getattr(torch.cpu, "_is_amx_tile_supported", bool)() else "32-true"
+    return "32-true"
+
+
+@contextmanager
+def finishing_the_step(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Turn the first Ctrl-C into a call of ``interrupt``; Lightning's own handling would end the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def finish_step(number: int, frame: Any) -> None:
+        interrupt()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, finish_step)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
