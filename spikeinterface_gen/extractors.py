@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from spikeinterface.core import BaseRecording, BaseRecordingSegment, BaseSorting, BaseSortingSegment
+from spikeinterface.core import BaseRecording, BaseRecordingSegment, BaseSorting
 from spikeinterface.core.base import minimum_spike_dtype
 
+from spikeinterface_gen.convert.to_sorting import PlacedSegment
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.rendering.probes import contact_positions_um
 from spikeinterface_gen.rendering.renderer import Renderer
@@ -160,9 +161,12 @@ class GenerativeSortingExtractor(BaseSorting):
         spikes["unit_index"] = units
         spikes["segment_index"] = segment
         slices = np.searchsorted(segment, np.arange(len(bounds) + 1))
-        for k, (start, _) in enumerate(bounds):
+        for k, (start, stop) in enumerate(bounds):
             t_start_s = _t_start_s(start, session.sampling_frequency, layout)
-            self.add_sorting_segment(_SpikesOfSegment(spikes[slices[k] : slices[k + 1]], self.unit_ids, t_start_s))
+            num_samples = int(stop - start)
+            self.add_sorting_segment(
+                PlacedSegment(spikes[slices[k] : slices[k + 1]], self.unit_ids, num_samples, t_start_s)
+            )
         # SpikeInterface would build this from the trains of all units and segments, one by one.
         self._cached_spike_vector = spikes
         for name, values in session.unit_properties.items():
@@ -194,24 +198,6 @@ class _RenderedSegment(BaseRecordingSegment):
         stop = self.get_num_samples() if end_frame is None else int(end_frame)
         stop = min(stop, self.get_num_samples())
         return self._renderer.traces(self._start + start, self._start + max(start, stop), channel_indices)
-
-
-class _SpikesOfSegment(BaseSortingSegment):
-    """The spikes of one segment, sorted by frame."""
-
-    def __init__(self, spikes: np.ndarray, unit_ids: np.ndarray, t_start_s: float | None) -> None:
-        super().__init__(t_start=t_start_s)
-        self._spikes = spikes
-        self._position = {unit_id: k for k, unit_id in enumerate(unit_ids.tolist())}
-
-    def get_unit_spike_train(
-        self, unit_id: int | str, start_frame: int | None = None, end_frame: int | None = None
-    ) -> np.ndarray:
-        frames = self._spikes["sample_index"]
-        a = 0 if start_frame is None else int(np.searchsorted(frames, start_frame))
-        b = len(frames) if end_frame is None else int(np.searchsorted(frames, end_frame))
-        position = self._position[unit_id.item() if isinstance(unit_id, np.generic) else unit_id]
-        return frames[a:b][self._spikes["unit_index"][a:b] == position].copy()
 
 
 def _segment_bounds(session: Session, layout: str) -> np.ndarray:

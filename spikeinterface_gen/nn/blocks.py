@@ -77,7 +77,10 @@ class Block(nn.Module):
         gate_1: Tensor | float = 1.0
         gate_2: Tensor | float = 1.0
         if self.modulation is not None:
-            assert embedding is not None
+            if embedding is None:
+                raise ValueError(
+                    "embedding is missing: this block was built with embedding_size and is modulated by one."
+                )
             modulation = self.modulation(embedding)[:, None]
             scale_1, shift_1, gate_1, scale_2, shift_2, gate_2 = modulation.chunk(6, dim=-1)
         h = _modulated(self.norm_bins(x), scale_1, shift_1)
