@@ -34,6 +34,7 @@ from spikeinterface_gen.observation.spacing import (
     shrink_to_fit,
     spaced_draws,
 )
+from spikeinterface_gen.observation.watermark import marked
 from spikeinterface_gen.randomness import resolve_seed, uniforms
 
 __all__ = ["DEFAULT_REFRACTORY_PERIOD_MS", "SHORT_INTERVAL_EDGES_MS", "PlacedSpikes", "place_spikes"]
@@ -105,7 +106,12 @@ def session_start_frames(trial_frames: np.ndarray, gap_frames: int) -> np.ndarra
 
 
 def place_spikes(
-    counts: SpikeCounts, *, sampling_frequency: float = 30000.0, seed: int = 0, gap_s: float = 0.0
+    counts: SpikeCounts,
+    *,
+    sampling_frequency: float = 30000.0,
+    seed: int = 0,
+    gap_s: float = 0.0,
+    watermark_key: str | bytes | None = None,
 ) -> PlacedSpikes:
     """Draw spike times that have exactly these counts.
 
@@ -121,6 +127,9 @@ def place_spikes(
         Of the draw. The times of a trial do not depend on how many trials follow it.
     gap_s : float
         Pause in s between trials laid end to end. Refractory periods hold across it.
+    watermark_key : str or bytes, optional
+        Mark the spikes so that :func:`spikeinterface_gen.find_watermark` finds them again by this key
+        (:mod:`spikeinterface_gen.observation.watermark`). Without a key they are what they are without a mark.
 
     Returns
     -------
@@ -130,7 +139,7 @@ def place_spikes(
     Raises
     ------
     ValueError
-        If a bin has more spikes than frames, or a property has the wrong shape or sign.
+        If a bin has more spikes than frames, a property has the wrong shape or sign, or the key is empty.
     """
     seed = resolve_seed(seed)
     if not (np.isfinite(gap_s) and gap_s >= 0):
@@ -157,6 +166,8 @@ def place_spikes(
     frame = spaced_draws(chains, _trialwise(seed, "spike times", trial))
     frame = settle(chains, frame, weights, _sweeps(seed, "settle"), _SWEEPS)
     frame = _across_seams(chains, frame, weights, seed, session_start_frames(trial_frames, gap_frames))
+    if watermark_key is not None:
+        frame = marked(frame, low, high, chains.first, refractory[unit], watermark_key, sampling_frequency)
 
     too_close = _violations(chains, frame, refractory, session_start_frames(trial_frames, gap_frames))
     # One key sorts several times faster than three, and no two spikes share it.
