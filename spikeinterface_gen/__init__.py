@@ -14,6 +14,7 @@ _LAZY = {
     "SimulatedDataset": "spikeinterface_gen.datasets.loading",
     "SpikeCounts": "spikeinterface_gen.counts",
     "ValidationReport": "spikeinterface_gen.validation.report",
+    "find_watermark": "spikeinterface_gen.watermark",
     "generate_from_counts": "spikeinterface_gen.generation",
     "generate_with_ldns": "spikeinterface_gen.generation",
     "is_synthetic": "spikeinterface_gen.provenance",
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from spikeinterface_gen.provenance import is_synthetic as is_synthetic
     from spikeinterface_gen.validation.report import ValidationReport as ValidationReport
     from spikeinterface_gen.validation.report import validate as validate
+    from spikeinterface_gen.watermark import find_watermark as find_watermark
 
 
 def __getattr__(name: str) -> Any:

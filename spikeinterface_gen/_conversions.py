@@ -145,6 +145,7 @@ class Conversions:
         sampling_frequency: float = 30000.0,
         seed: int | None = 0,
         time: Literal["session", "trial"] = "session",
+        watermark_key: str | bytes | None = None,
     ) -> neo.Block:
         """Place the spikes in their bins and return a Neo block.
 
@@ -162,6 +163,8 @@ class Conversions:
         time : {"session", "trial"}
             Where ``t_starts_s`` is known: whether a trial starts there, or at 0 with its start in the
             session as an annotation. Trials are comparable bin by bin (a PSTH, say) with "trial".
+        watermark_key : str or bytes, optional
+            Mark the placement, for :func:`spikeinterface_gen.find_watermark` to find by the same key.
 
         Returns
         -------
@@ -170,7 +173,13 @@ class Conversions:
         """
         from spikeinterface_gen.convert.to_neo import to_neo
 
-        return to_neo(cast("SpikeCounts", self), sampling_frequency=sampling_frequency, seed=seed, time=time)
+        return to_neo(
+            cast("SpikeCounts", self),
+            sampling_frequency=sampling_frequency,
+            seed=seed,
+            time=time,
+            watermark_key=watermark_key,
+        )
 
     def to_sorting(
         self,
@@ -179,6 +188,7 @@ class Conversions:
         seed: int | None = 0,
         layout: Literal["trials", "session"] = "trials",
         gap_s: float = 0.0,
+        watermark_key: str | bytes | None = None,
     ) -> BaseSorting:
         """Place the spikes in their bins and return a SpikeInterface sorting.
 
@@ -196,6 +206,8 @@ class Conversions:
             trials end to end, whose annotation ``trials`` lists their starts and stops in s.
         gap_s : float
             Pause between trials of the layout "session", in s.
+        watermark_key : str or bytes, optional
+            Mark the placement, for :func:`spikeinterface_gen.find_watermark` to find by the same key.
 
         Returns
         -------
@@ -206,5 +218,10 @@ class Conversions:
         from spikeinterface_gen.convert.to_sorting import to_sorting
 
         return to_sorting(
-            cast("SpikeCounts", self), sampling_frequency=sampling_frequency, seed=seed, layout=layout, gap_s=gap_s
+            cast("SpikeCounts", self),
+            sampling_frequency=sampling_frequency,
+            seed=seed,
+            layout=layout,
+            gap_s=gap_s,
+            watermark_key=watermark_key,
         )

@@ -13,6 +13,7 @@ import numpy as np
 from spikeinterface.core import BaseRecording, BaseRecordingSegment, BaseSorting
 from spikeinterface.core.base import minimum_spike_dtype
 
+from spikeinterface_gen.convert.from_sorting import TRIALS_KEY
 from spikeinterface_gen.convert.to_sorting import PlacedSegment
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.rendering.probes import contact_positions_um
@@ -172,7 +173,12 @@ class GenerativeSortingExtractor(BaseSorting):
         for name, values in session.unit_properties.items():
             self.set_property(name, values)
         self.set_property("gt_unit_locations", session.unit_locations_um)
-        self.annotate(**session.annotations)
+        self.annotate(**session.annotations, bin_size_ms=session.settings["bin_size_ms"], spike_times_placed=True)
+        if layout == "session":
+            # As SpikeCounts.to_sorting has it: from_sorting(…, trials=) takes it back.
+            ends = session.start_frames + session.trial_frames
+            windows_s = np.column_stack([session.start_frames, ends]) / session.sampling_frequency
+            self.annotate(**{TRIALS_KEY: windows_s.tolist()})
         self._kwargs = {"folder_path": str(folder), "layout": layout}
 
 

@@ -50,6 +50,7 @@ def generate_with_ldns(
     unit_ids: npt.ArrayLike | None = None,
     gap_s: float = 0.0,
     overwrite: bool = False,
+    watermark_key: str | bytes | None = None,
     **rendering: Any,
 ) -> GenerativeRecordingExtractor:
     """Draw trials from a model and return them as a recording whose ground truth is known.
@@ -66,7 +67,7 @@ def generate_with_ldns(
         Passed on to ``model.sample``: lengths of the trials and what they are conditioned on.
     seed : int, optional
         The same seed gives the same recording. None draws one; it is stored in the annotations.
-    folder, probe, sampling_frequency, unit_ids, gap_s, overwrite, **rendering
+    folder, probe, sampling_frequency, unit_ids, gap_s, overwrite, watermark_key, **rendering
         As in :func:`generate_from_counts`.
 
     Returns
@@ -104,6 +105,7 @@ def generate_with_ldns(
         unit_ids=unit_ids,
         gap_s=gap_s,
         overwrite=overwrite,
+        watermark_key=watermark_key,
         **rendering,
     )
 
@@ -119,6 +121,7 @@ def generate_from_counts(
     unit_ids: npt.ArrayLike | None = None,
     gap_s: float = 0.0,
     overwrite: bool = False,
+    watermark_key: str | bytes | None = None,
     **rendering: Any,
 ) -> GenerativeRecordingExtractor:
     """Place the spikes of any counts in time and render them as a recording.
@@ -144,6 +147,8 @@ def generate_from_counts(
         Pause between trials in s.
     overwrite : bool
         Whether a session that is in ``folder`` already is replaced.
+    watermark_key : str or bytes, optional
+        Mark the spike times, for :func:`~spikeinterface_gen.find_watermark` to find by the same key.
     **rendering
         Fields of :class:`spikeinterface_gen.rendering.parameters.RenderingParameters`, such as
         ``noise_level_uv=10.0``.
@@ -178,7 +183,9 @@ def generate_from_counts(
     seed = resolve_seed(seed)
     if folder is not None:
         check_target(folder, overwrite=overwrite)
-    placed = place_spikes(counts, sampling_frequency=sampling_frequency, seed=seed, gap_s=gap_s)
+    placed = place_spikes(
+        counts, sampling_frequency=sampling_frequency, seed=seed, gap_s=gap_s, watermark_key=watermark_key
+    )
     amplitudes = spike_amplitudes(placed, parameters, seed)
     if unit_ids is not None:
         kept = counts.unit_positions(unit_ids)
@@ -189,7 +196,7 @@ def generate_from_counts(
         # Real counts, perhaps, but spike times and traces are ours.
         marks = provenance("counts", _counts_hash(counts), seed)
         counts = counts.with_annotations(**marks)
-    counts = counts.with_annotations(placement_seed=seed)
+    counts = counts.with_annotations(placement_seed=seed, watermarked=watermark_key is not None)
 
     probe = default_probe(counts.num_units) if probe is None else probe
     contacts_um = contact_positions_um(probe)

@@ -11,7 +11,7 @@ import numpy as np
 __all__ = ["PLACEMENT_KEYS", "common_covariates", "plain", "plain_entries", "provenance_marks"]
 
 # Annotations that say how spike times were placed into bins; they describe one conversion, not the counts.
-PLACEMENT_KEYS = ("bin_size_ms", "placement_seed", "spike_times_placed", "sampling_frequency")
+PLACEMENT_KEYS = ("bin_size_ms", "placement_seed", "spike_times_placed", "sampling_frequency", "watermarked")
 
 # Repeated on every part of what was generated, so that a part taken alone still says so.
 _PROVENANCE_KEYS = ("synthetic", "model", "model_sha256", "seed")

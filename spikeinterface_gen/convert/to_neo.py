@@ -33,11 +33,12 @@ def to_neo(
     sampling_frequency: float = 30000.0,
     seed: int | None = 0,
     time: Literal["session", "trial"] = "session",
+    watermark_key: str | bytes | None = None,
 ) -> neo.Block:
     """Place the spikes and return them as a block; see :meth:`SpikeCounts.to_neo`."""
     seed = resolve_seed(seed)
-    placed = place_spikes(counts, sampling_frequency=sampling_frequency, seed=seed)
-    return block_of_placed_spikes(counts, placed, time=time, placement_seed=seed)
+    placed = place_spikes(counts, sampling_frequency=sampling_frequency, seed=seed, watermark_key=watermark_key)
+    return block_of_placed_spikes(counts, placed, time=time, placement_seed=seed, watermarked=watermark_key is not None)
 
 
 def block_of_placed_spikes(

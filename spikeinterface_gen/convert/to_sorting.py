@@ -24,12 +24,15 @@ def to_sorting(
     seed: int | None = 0,
     layout: Literal["trials", "session"] = "trials",
     gap_s: float = 0.0,
+    watermark_key: str | bytes | None = None,
 ) -> PlacedSorting:
     """Place the spikes and return them as a sorting; see :meth:`SpikeCounts.to_sorting`."""
     if layout not in ("trials", "session"):
         raise ValueError(f"layout must be 'trials' or 'session'; got {layout!r}.")
     seed = resolve_seed(seed)
-    placed = place_spikes(counts, sampling_frequency=sampling_frequency, seed=seed, gap_s=gap_s)
+    placed = place_spikes(
+        counts, sampling_frequency=sampling_frequency, seed=seed, gap_s=gap_s, watermark_key=watermark_key
+    )
     spikes = np.zeros(len(placed), dtype=minimum_spike_dtype)
     spikes["unit_index"] = placed.unit
     annotations = {
@@ -37,6 +40,7 @@ def to_sorting(
         "bin_size_ms": counts.bin_size_ms,
         "spike_times_placed": True,
         "placement_seed": seed,
+        "watermarked": watermark_key is not None,
     }
     t_starts_s: np.ndarray | None = None
     if layout == "trials":
