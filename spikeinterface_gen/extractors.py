@@ -16,6 +16,7 @@ from spikeinterface.core.base import minimum_spike_dtype
 from spikeinterface_gen.convert.from_sorting import TRIALS_KEY
 from spikeinterface_gen.convert.to_sorting import PlacedSegment
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.rendering.motion import segment_motion
 from spikeinterface_gen.rendering.probes import contact_positions_um
 from spikeinterface_gen.rendering.renderer import Renderer
 from spikeinterface_gen.session import Session
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import neo
     import pandas as pd
     from neo.core.spiketrainlist import SpikeTrainList
+    from spikeinterface.core import Motion
 
 __all__ = ["GenerativeRecordingExtractor", "GenerativeSortingExtractor"]
 
@@ -58,20 +60,27 @@ class GenerativeRecordingExtractor(BaseRecording):
         bounds = _segment_bounds(session, layout)
         self._session = session
         renderer = session.renderer(**rendering)
-        parameters = session.parameters.changed(**rendering)
+        parameters = session.changed_parameters(**rendering)
+        parent = session.parent_recording
         probe = session.probe
-        num_channels = len(contact_positions_um(probe))
-        super().__init__(session.sampling_frequency, np.arange(num_channels), np.dtype("int16"))
+        channel_ids = np.arange(len(contact_positions_um(probe))) if parent is None else parent.channel_ids
+        super().__init__(session.sampling_frequency, channel_ids, renderer.dtype)
         for start, stop in bounds:
             self.add_recording_segment(
                 _RenderedSegment(renderer, int(start), int(stop), session.sampling_frequency, layout)
             )
         if probe.device_channel_indices is None:
-            probe.set_device_channel_indices(np.arange(num_channels))
+            probe.set_device_channel_indices(np.arange(len(channel_ids)))
         self.set_probe(probe)
-        self.set_channel_gains(parameters.gain_uv_per_bit)
-        self.set_channel_offsets(parameters.offset_uv)
-        self.annotate(is_filtered=parameters.noise_spectrum == "cortex", **session.annotations)
+        if parent is None:
+            self.set_channel_gains(parameters.gain_uv_per_bit)
+            self.set_channel_offsets(parameters.offset_uv)
+            is_filtered = session.scene.noise is not None or parameters.noise_spectrum == "cortex"
+        else:
+            self.set_channel_gains(parent.get_channel_gains())
+            self.set_channel_offsets(parent.get_channel_offsets())
+            is_filtered = bool(parent.is_filtered())
+        self.annotate(is_filtered=is_filtered, **session.annotations)
         self._kwargs = {"folder_path": str(folder), "layout": layout, **rendering}
 
     @property
@@ -88,6 +97,15 @@ class GenerativeRecordingExtractor(BaseRecording):
         (trials, k) give k columns; those that vary within a trial are in ``.counts.covariates``.
         """
         return _trials_table(self._session, self._kwargs["layout"])
+
+    @property
+    def motion(self) -> Motion | None:
+        """How the tissue moved along the probe, in the same layout, or None where it did not."""
+        session = self._session
+        if session.motion is None or self._kwargs["layout"] == "session":
+            return session.motion
+        bounds = _segment_bounds(session, "trials") / session.sampling_frequency
+        return segment_motion(session.motion, [(float(start), float(stop)) for start, stop in bounds])
 
     @property
     def counts(self) -> SpikeCounts:
@@ -155,13 +173,13 @@ class GenerativeSortingExtractor(BaseSorting):
         session = Session(folder)
         bounds = _segment_bounds(session, layout)
         super().__init__(session.sampling_frequency, session.unit_ids)
-        frames, units = np.asarray(session.frames), np.asarray(session.units)
-        segment = np.searchsorted(bounds[:, 0], frames, side="right") - 1
-        spikes = np.empty(len(frames), dtype=minimum_spike_dtype)
-        spikes["sample_index"] = frames - bounds[segment, 0]
-        spikes["unit_index"] = units
-        spikes["segment_index"] = segment
-        slices = np.searchsorted(segment, np.arange(len(bounds) + 1))
+        spikes = np.zeros(len(session.frames), dtype=minimum_spike_dtype)
+        spikes["sample_index"] = session.frames
+        spikes["unit_index"] = session.units
+        if layout == "trials":
+            spikes["segment_index"] = np.searchsorted(bounds[:, 0], session.frames, side="right") - 1
+            spikes["sample_index"] -= bounds[spikes["segment_index"], 0]
+        slices = np.searchsorted(spikes["segment_index"], np.arange(len(bounds) + 1))
         for k, (start, stop) in enumerate(bounds):
             t_start_s = _t_start_s(start, session.sampling_frequency, layout)
             num_samples = int(stop - start)

@@ -15,14 +15,14 @@ from spikeinterface_gen.observation.spike_times import PlacedSpikes, place_spike
 from spikeinterface_gen.provenance import provenance
 from spikeinterface_gen.randomness import resolve_seed
 from spikeinterface_gen.rendering.amplitudes import spike_amplitudes
-from spikeinterface_gen.rendering.parameters import RenderingParameters
-from spikeinterface_gen.rendering.probes import contact_positions_um, default_probe, place_units
-from spikeinterface_gen.rendering.templates import make_templates
-from spikeinterface_gen.session import cache_folder, write_session
+from spikeinterface_gen.rendering.scene import SceneSettings, make_scene
+from spikeinterface_gen.session import cache_folder
 from spikeinterface_gen.session_files import check_target
+from spikeinterface_gen.session_writing import write_session
 
 if TYPE_CHECKING:
     from probeinterface import Probe
+    from spikeinterface.core import BaseRecording, Motion, SortingAnalyzer, Templates
 
     from spikeinterface_gen.extractors import GenerativeRecordingExtractor
 
@@ -51,6 +51,10 @@ def generate_with_ldns(
     gap_s: float = 0.0,
     overwrite: bool = False,
     watermark_key: str | bytes | None = None,
+    templates: Templates | SortingAnalyzer | Literal["spikeinterface"] | None = None,
+    motion: Motion | Literal["rigid", "nonrigid"] | None = None,
+    noise_recording: BaseRecording | None = None,
+    parent_recording: BaseRecording | None = None,
     **rendering: Any,
 ) -> GenerativeRecordingExtractor:
     """Draw trials from a model and return them as a recording whose ground truth is known.
@@ -67,7 +71,9 @@ def generate_with_ldns(
         Passed on to ``model.sample``: lengths of the trials and what they are conditioned on.
     seed : int, optional
         The same seed gives the same recording. None draws one; it is stored in the annotations.
-    folder, probe, sampling_frequency, unit_ids, gap_s, overwrite, watermark_key, **rendering
+    folder, probe, sampling_frequency, unit_ids, gap_s, overwrite, watermark_key
+        As in :func:`generate_from_counts`.
+    templates, motion, noise_recording, parent_recording, **rendering
         As in :func:`generate_from_counts`.
 
     Returns
@@ -84,7 +90,14 @@ def generate_with_ldns(
     """
     # A mistake in a keyword shows before the model is asked for minutes of work.
     _check_layout(layout)
-    RenderingParameters.from_keywords(rendering)
+    scene: dict[str, Any] = {
+        "templates": templates,
+        "probe": probe,
+        "motion": motion,
+        "noise_recording": noise_recording,
+        "parent_recording": parent_recording,
+    }
+    SceneSettings.checked(rendering, sampling_frequency, **scene)
     seed = resolve_seed(seed)
     if folder is not None:
         check_target(folder, overwrite=overwrite)
@@ -100,12 +113,12 @@ def generate_with_ldns(
         layout=layout,
         seed=seed,
         folder=folder,
-        probe=probe,
         sampling_frequency=sampling_frequency,
         unit_ids=unit_ids,
         gap_s=gap_s,
         overwrite=overwrite,
         watermark_key=watermark_key,
+        **scene,
         **rendering,
     )
 
@@ -122,6 +135,10 @@ def generate_from_counts(
     gap_s: float = 0.0,
     overwrite: bool = False,
     watermark_key: str | bytes | None = None,
+    templates: Templates | SortingAnalyzer | Literal["spikeinterface"] | None = None,
+    motion: Motion | Literal["rigid", "nonrigid"] | None = None,
+    noise_recording: BaseRecording | None = None,
+    parent_recording: BaseRecording | None = None,
     **rendering: Any,
 ) -> GenerativeRecordingExtractor:
     """Place the spikes of any counts in time and render them as a recording.
@@ -138,7 +155,8 @@ def generate_from_counts(
         Where the session is saved. Default: a folder of its own in
         :func:`spikeinterface_gen.session.cache_folder`, which is printed.
     probe : probeinterface.Probe, optional
-        Default: :func:`spikeinterface_gen.rendering.probes.default_probe`, sized for the units.
+        Default: that of ``parent_recording``, of ``templates`` or of ``noise_recording``, else
+        :func:`spikeinterface_gen.rendering.probes.default_probe`, sized for the units.
     sampling_frequency : float
         Frames per second, in Hz.
     unit_ids : sequence, optional
@@ -149,6 +167,18 @@ def generate_from_counts(
         Whether a session that is in ``folder`` already is replaced.
     watermark_key : str or bytes, optional
         Mark the spike times, for :func:`~spikeinterface_gen.find_watermark` to find by the same key.
+    templates : Templates, SortingAnalyzer or "spikeinterface", optional
+        Whose waveforms the units have. Units are given the templates of their ids where there are such, else
+        in order. An analyzer also gives its probe and its noise. "spikeinterface" is SpikeInterface's own
+        generator. Default: :mod:`spikeinterface_gen.rendering.spatial_model`.
+    motion : Motion, "rigid" or "nonrigid", optional
+        Drift of the tissue along the probe: given, or drawn
+        (:mod:`spikeinterface_gen.rendering.motion`). Default: none.
+    noise_recording : BaseRecording, optional
+        A recording whose noise is imitated: level, correlation between channels, spectrum.
+    parent_recording : BaseRecording, optional
+        A recording that the spikes are added to, in its gains and type. Its own spikes are not in the ground
+        truth. The session refers to it and does not copy it.
     **rendering
         Fields of :class:`spikeinterface_gen.rendering.parameters.RenderingParameters`, such as
         ``noise_level_uv=10.0``.
@@ -159,8 +189,9 @@ def generate_from_counts(
 
     Raises
     ------
-    TypeError
-        If a keyword is not a rendering parameter.
+    TypeError, ValueError
+        If a keyword is not a rendering parameter or does not apply, or if templates, probe, motion, recordings
+        and units do not fit each other.
     FileExistsError, OSError
         If ``folder`` exists or cannot be written; nothing half-written is left.
 
@@ -179,14 +210,22 @@ def generate_from_counts(
     from spikeinterface_gen.extractors import GenerativeRecordingExtractor
 
     _check_layout(layout)
-    parameters = RenderingParameters.from_keywords(rendering)
+    settings = SceneSettings.checked(
+        rendering,
+        sampling_frequency,
+        templates=templates,
+        probe=probe,
+        motion=motion,
+        noise_recording=noise_recording,
+        parent_recording=parent_recording,
+    )
     seed = resolve_seed(seed)
     if folder is not None:
         check_target(folder, overwrite=overwrite)
     placed = place_spikes(
         counts, sampling_frequency=sampling_frequency, seed=seed, gap_s=gap_s, watermark_key=watermark_key
     )
-    amplitudes = spike_amplitudes(placed, parameters, seed)
+    amplitudes = spike_amplitudes(placed, settings.parameters, seed)
     if unit_ids is not None:
         kept = counts.unit_positions(unit_ids)
         chosen = counts.select_units(unit_ids)
@@ -197,26 +236,16 @@ def generate_from_counts(
         marks = provenance("counts", _counts_hash(counts), seed)
         counts = counts.with_annotations(**marks)
     counts = counts.with_annotations(placement_seed=seed, watermarked=watermark_key is not None)
+    if parent_recording is not None:
+        # What else fires in it is not in the ground truth: a comparison must not count it as wrong.
+        counts = counts.with_annotations(hybrid=True)
 
-    probe = default_probe(counts.num_units) if probe is None else probe
-    contacts_um = contact_positions_um(probe)
-    locations_um = place_units(counts, contacts_um, seed)
-    templates = make_templates(locations_um, contacts_um, sampling_frequency, parameters, seed)
+    num_frames = int(placed.start_frames[-1] + placed.trial_frames[-1])
+    scene = make_scene(settings, counts, num_frames, sampling_frequency, seed)
     if folder is None:
         folder = _own_folder(counts, seed)
         print(f"Synthetic session saved in {folder}")
-    path = write_session(
-        folder,
-        counts,
-        placed,
-        amplitudes,
-        probe,
-        locations_um,
-        templates,
-        parameters,
-        seed,
-        overwrite=overwrite,
-    )
+    path = write_session(folder, counts, placed, amplitudes, scene, seed, overwrite=overwrite)
     return GenerativeRecordingExtractor(path, layout=layout)
 
 

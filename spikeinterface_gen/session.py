@@ -6,9 +6,16 @@
     spike_amplitudes.npy  its amplitude relative to the template, float32
     trials.npz            start frame and number of bins of each trial; covariates
     units.npz             ids, properties and locations (µm), refractory periods, forced violations
-    templates.npz         waveforms in µV on the channels around each unit
+    templates.npz         which channels each unit is on, and the displacements of its templates
+    waveforms.npy         the templates in µV on these channels, float32
     probe.json            probeinterface
-    rendered_block.npy    a few rendered frames, int16: whoever opens the session must get the same
+    rendered_block.npy    a few rendered frames: whoever opens the session must get the same
+
+and, where there are such:
+
+    motion.npz            displacement of the tissue (µm) by time and depth
+    noise.npz             level, correlation and spectrum of measured noise
+    parent_recording.json what the recording that the spikes are added to is built from
 
 Nothing in it is code: arrays are read without pickle, the rest is JSON. It is written to a temporary
 sibling and renamed, so that a folder of this name is always whole.
@@ -17,29 +24,29 @@ sibling and renamed, so that a folder of this name is always whole.
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikeinterface_gen.convert.metadata import plain_entries
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.frames import bin_edge_frames, count_spikes
 from spikeinterface_gen.observation.spike_times import PlacedSpikes
-from spikeinterface_gen.rendering.parameters import RenderingParameters
-from spikeinterface_gen.rendering.probes import contact_positions_um
+from spikeinterface_gen.rendering.noise_model import NoiseModel
+from spikeinterface_gen.rendering.parameters import OF_OWN_NOISE, RenderingParameters
+from spikeinterface_gen.rendering.parent import load_parent, read_parent
 from spikeinterface_gen.rendering.renderer import Renderer
+from spikeinterface_gen.rendering.scene import Scene
 from spikeinterface_gen.rendering.templates import Templates
-from spikeinterface_gen.session_files import SessionError, read_arrays, read_settings, whole_folder, write_settings
+from spikeinterface_gen.session_files import SessionError, read_arrays, read_settings
+from spikeinterface_gen.session_writing import ALWAYS, MOTION, NOISE, PARENT, SOMETIMES, checked_frames
 
 if TYPE_CHECKING:
     from probeinterface import Probe
+    from spikeinterface.core import BaseRecording, Motion
 
-__all__ = ["Session", "SessionError", "cache_folder", "write_session"]
-
-_ARRAYS = ("spike_frames.npy", "spike_units.npy", "spike_amplitudes.npy", "rendered_block.npy")
-_FILES = (*_ARRAYS, "trials.npz", "units.npz", "templates.npz", "probe.json")
-_CHECKED_FRAMES = 1000
+__all__ = ["Session", "SessionError", "cache_folder"]
 
 
 def cache_folder() -> Path:
@@ -60,7 +67,7 @@ class Session:
     Parameters
     ----------
     folder_path : str or path
-        Folder written by :func:`write_session`.
+        Folder written by :func:`spikeinterface_gen.session_writing.write_session`.
 
     Raises
     ------
@@ -72,8 +79,11 @@ class Session:
 
     def __init__(self, folder_path: str | Path) -> None:
         self.folder = Path(folder_path)
-        self.settings = read_settings(self.folder, _FILES)
-        self.frames, self.units, self.amplitudes, self._rendered = (read_arrays(self.folder / name) for name in _ARRAYS)
+        self.settings = read_settings(self.folder, ALWAYS, SOMETIMES)
+        self.frames = read_arrays(self.folder / "spike_frames.npy")
+        self.units = read_arrays(self.folder / "spike_units.npy")
+        self.amplitudes = read_arrays(self.folder / "spike_amplitudes.npy")
+        self._rendered = read_arrays(self.folder / "rendered_block.npy")
         self._trials = read_arrays(self.folder / "trials.npz")
         self._units = read_arrays(self.folder / "units.npz")
 
@@ -154,8 +164,56 @@ class Session:
     @property
     def templates(self) -> Templates:
         """Waveforms of the units."""
+        return self.scene.templates
+
+    @property
+    def motion(self) -> Motion | None:
+        """Displacement of the tissue over the session, of one segment, or None where it does not move."""
+        return self.scene.motion
+
+    @cached_property
+    def scene(self) -> Scene:
+        """All that the spikes are rendered with."""
+        from spikeinterface.core import Motion
+
         arrays = read_arrays(self.folder / "templates.npz")
-        return Templates(arrays["order"], arrays["first"], arrays["waveforms_uv"], int(arrays["num_before"]))
+        templates = Templates(
+            order=arrays["order"],
+            first=arrays["first"],
+            waveforms_uv=read_arrays(self.folder / "waveforms.npy"),
+            num_before=int(arrays["num_before"]),
+            displacements_um=arrays["displacements_um"],
+        )
+        motion = noise = parent = None
+        if (self.folder / MOTION).exists():
+            moved = read_arrays(self.folder / MOTION)
+            motion = Motion(
+                moved["displacement_um"],
+                moved["temporal_bins_s"],
+                moved["spatial_bins_um"],
+                direction=str(moved["direction"]),
+            )
+        if (self.folder / NOISE).exists():
+            noise = NoiseModel(**read_arrays(self.folder / NOISE))
+        if (self.folder / PARENT).exists():
+            parent = read_parent(self.folder / PARENT)
+        return Scene(self.probe, self.unit_locations_um, templates, self.parameters, motion, noise, parent)
+
+    @cached_property
+    def parent_recording(self) -> BaseRecording | None:
+        """The recording that the spikes are added to, or None.
+
+        Raises
+        ------
+        SessionError
+            If it can no longer be loaded.
+        """
+        if self.scene.parent is None:
+            return None
+        try:
+            return load_parent(self.scene.parent)
+        except ValueError as error:
+            raise SessionError(f"{self.folder}: {error}.") from error
 
     @property
     def placed_spikes(self) -> PlacedSpikes:
@@ -214,124 +272,45 @@ class Session:
             Rendering parameters other than the saved ones; see :meth:`RenderingParameters.changed`. The
             check is left out when there are any.
         """
-        parameters = self.parameters.changed(**changes)
-        renderer = Renderer(
+        parameters = self.changed_parameters(**changes)
+        renderer = self.scene.renderer(
             self.frames,
             self.units,
             self.amplitudes,
-            self.templates,
-            contact_positions_um(self.probe),
             self.sampling_frequency,
-            parameters,
             self.settings["seed"],
+            parameters,
+            self.parent_recording,
         )
         if parameters == self.parameters:
-            again = _checked_frames(renderer, self.frames, self.num_frames).astype(np.int32)
+            again = checked_frames(renderer, self.frames, self.num_frames).astype(np.float64)
             # Another processor may round the last bit of a sum differently: one step is no change.
-            if again.shape != self._rendered.shape or np.abs(again - self._rendered).max(initial=0) > 1:
-                raise SessionError(
-                    f"{self.folder} renders to other traces than when it was saved: it was written by a version of "
-                    "spikeinterface_gen that renders differently. Save the recording to binary or zarr with that "
-                    "version, or generate the session anew."
+            step = 1.0 if renderer.dtype.kind in "iu" else 1e-4 * np.abs(again).max(initial=0.0)
+            if again.shape != self._rendered.shape or np.abs(again - self._rendered).max(initial=0) > step:
+                reason = (
+                    "it was written by a version of spikeinterface_gen that renders differently. Save the recording "
+                    "to binary or zarr with that version, or generate the session anew"
+                    if self.parent_recording is None
+                    else "the recording that its spikes are added to has changed. Generate the session anew"
                 )
+                raise SessionError(f"{self.folder} renders to other traces than when it was saved: {reason}.")
         return renderer
 
+    def changed_parameters(self, **changes: Any) -> RenderingParameters:
+        """Return the parameters with some changed; see :meth:`RenderingParameters.changed`.
 
-def write_session(
-    folder: str | Path,
-    counts: SpikeCounts,
-    placed: PlacedSpikes,
-    amplitudes: np.ndarray,
-    probe: Probe,
-    locations_um: np.ndarray,
-    templates: Templates,
-    parameters: RenderingParameters,
-    seed: int,
-    *,
-    overwrite: bool = False,
-) -> Path:
-    """Write a session folder, whole or not at all.
-
-    Parameters
-    ----------
-    folder : str or path
-        Where; its parents are made.
-    counts, placed, amplitudes, probe, locations_um, templates, parameters, seed
-        What :mod:`spikeinterface_gen.generation` puts together.
-    overwrite : bool
-        Whether a session that is there already is replaced. Anything else there is never touched.
-
-    Returns
-    -------
-    Path
-        The folder, absolute.
-
-    Raises
-    ------
-    FileExistsError
-        If something is there that may not be replaced.
-    OSError
-        If the folder cannot be written: nothing is left behind, and what was there stays.
-    """
-    trials = {"start_frames": placed.start_frames, "num_bins": counts.num_bins}
-    if counts.t_starts_s is not None:
-        trials["t_starts_s"] = counts.t_starts_s
-    trials |= {f"covariate:{name}": value for name, value in counts.covariates.items()}
-    units = {
-        "unit_ids": counts.unit_ids,
-        "locations_um": locations_um,
-        "refractory_period_ms": placed.refractory_period_ms,
-        "forced_violations": placed.forced_violations,
-        **{f"property:{name}": value for name, value in counts.unit_properties.items()},
-    }
-    settings: dict[str, Any] = {
-        "sampling_frequency": placed.sampling_frequency,
-        "bin_size_ms": counts.bin_size_ms,
-        "gap_frames": placed.gap_frames,
-        "trial_locked": counts.trial_locked,
-        "seed": seed,
-        "rendering": parameters.as_dict(),
-        "annotations": plain_entries(counts.annotations),
-    }
-    frames = placed.session_frame
-    num_frames = int(placed.start_frames[-1] + placed.trial_frames[-1])
-    contacts_um = contact_positions_um(probe)
-    renderer = Renderer(
-        frames, placed.unit, amplitudes, templates, contacts_um, placed.sampling_frequency, parameters, seed
-    )
-    with whole_folder(folder, overwrite=overwrite) as temporary:
-        np.save(temporary / "spike_frames.npy", frames, allow_pickle=False)
-        np.save(temporary / "spike_units.npy", placed.unit.astype(np.int32), allow_pickle=False)
-        np.save(temporary / "spike_amplitudes.npy", amplitudes.astype(np.float32), allow_pickle=False)
-        np.save(temporary / "rendered_block.npy", _checked_frames(renderer, frames, num_frames), allow_pickle=False)
-        np.savez(temporary / "trials.npz", allow_pickle=False, **trials)
-        np.savez(temporary / "units.npz", allow_pickle=False, **units)
-        np.savez(
-            temporary / "templates.npz",
-            allow_pickle=False,
-            order=templates.order,
-            first=templates.first,
-            waveforms_uv=templates.waveforms_uv,
-            num_before=np.array(templates.num_before),
-        )
-        _write_probe(temporary / "probe.json", probe)
-        write_settings(temporary, settings, _FILES)
-    return Path(folder).expanduser().absolute()
-
-
-def _checked_frames(renderer: Renderer, frames: np.ndarray, num_frames: int) -> np.ndarray:
-    """Traces around the middle one of the spikes: what a session renders to, in short."""
-    middle = int(frames[len(frames) // 2]) if len(frames) else 0
-    start = max(0, min(middle - _CHECKED_FRAMES // 2, num_frames - _CHECKED_FRAMES))
-    return renderer.traces(start, min(start + _CHECKED_FRAMES, num_frames))
-
-
-def _write_probe(path: Path, probe: Probe) -> None:
-    from probeinterface import ProbeGroup, write_probeinterface
-
-    group = ProbeGroup()
-    group.add_probe(probe)
-    write_probeinterface(path, group)
+        Raises
+        ------
+        TypeError
+            If one is unknown, fixed by the session, or without effect in it.
+        """
+        parameters = self.parameters.changed(**changes)
+        if self.scene.parent is not None and changes:
+            raise TypeError(f"{next(iter(changes))!r} does not apply: the spikes are added to a recording.")
+        unfit = [name for name in changes if name in OF_OWN_NOISE]
+        if self.scene.noise is not None and unfit:
+            raise TypeError(f"{unfit[0]!r} does not apply: the noise of this session is that of a recording.")
+        return parameters
 
 
 def _named(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -31,7 +31,7 @@ __all__ = [
 
 SETTINGS_FILE = "session.json"
 _FORMAT = "spikeinterface_gen session"
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 
 # Arrays smaller than this are read at once: an empty one cannot be mapped.
 _MAPPED_BYTES = 65536
@@ -50,33 +50,34 @@ def is_session_folder(folder: str | Path) -> bool:
     return isinstance(settings, dict) and settings.get("format") == _FORMAT
 
 
-def read_settings(folder: Path, files: Sequence[str]) -> dict[str, Any]:
-    """Read ``session.json`` and check it and all ``files`` against their hashes.
+def read_settings(folder: Path, files: Sequence[str], optional: Sequence[str] = ()) -> dict[str, Any]:
+    """Read ``session.json`` and check it, all ``files``, and those ``optional`` ones that there are.
 
     Raises
     ------
     FileNotFoundError
         If the folder does not exist.
     SessionError
-        If it is no session, is of a newer format, lacks a file, or has changed.
+        If it is no session, is of another format, lacks a file, or has changed.
     """
     if not folder.is_dir():
         raise FileNotFoundError(errno.ENOENT, "there is no such session folder", str(folder))
     if not is_session_folder(folder):
         raise SessionError(f"{folder} is no session: it has no readable {SETTINGS_FILE} of spikeinterface_gen.")
     settings = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
-    if not isinstance(settings.get("format_version"), int) or settings["format_version"] > _FORMAT_VERSION:
+    if settings.get("format_version") != _FORMAT_VERSION:
         raise SessionError(
             f"{folder} has the format version {settings.get('format_version')!r}; this version of spikeinterface_gen "
-            f"reads up to {_FORMAT_VERSION}. Update spikeinterface_gen."
+            f"reads {_FORMAT_VERSION}. Update spikeinterface_gen, or generate the session anew."
         )
     changed = [] if _settings_hash(settings) == settings.get("sha256") else [SETTINGS_FILE]
     hashes = settings.get("files")
-    for name in files:
+    hashes = hashes if isinstance(hashes, dict) else {}
+    for name in [*files, *(name for name in optional if name in hashes or (folder / name).exists())]:
         path = folder / name
         if not path.is_file():
             raise SessionError(f"{folder} is incomplete: {name} is missing. Generate the session anew.")
-        if not isinstance(hashes, dict) or _file_hash(path) != hashes.get(name):
+        if _file_hash(path) != hashes.get(name):
             changed.append(name)
     if changed:
         raise SessionError(

@@ -257,7 +257,7 @@ def test_an_analyzer_computes_everything_recovers_the_truth_and_keeps_its_record
     found = analyzer.get_extension("templates")
     true = recording._session.templates
     before = min(found.nbefore, true.num_before)
-    after = min(found.nafter, true.waveforms_uv.shape[1] - true.num_before)
+    after = min(found.nafter, true.waveforms_uv.shape[2] - true.num_before)
     averages = found.get_data()[:, found.nbefore - before : found.nbefore + after]
     truths = true.dense_uv()[:, true.num_before - before : true.num_before + after]
     assert all(np.corrcoef(a.ravel(), t.ravel())[0, 1] > 0.97 for a, t in zip(averages, truths, strict=True))

@@ -9,11 +9,13 @@ from threadpoolctl import threadpool_limits
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.observation.spike_times import place_spikes
 from spikeinterface_gen.rendering.amplitudes import spike_amplitudes
-from spikeinterface_gen.rendering.noise import BLOCK_FRAMES, Noise
+from spikeinterface_gen.rendering.noise import Noise
+from spikeinterface_gen.rendering.noise_model import BLOCK_FRAMES, measured_noise, parametric_noise
 from spikeinterface_gen.rendering.parameters import RenderingParameters
 from spikeinterface_gen.rendering.probes import contact_positions_um, default_probe, place_units
 from spikeinterface_gen.rendering.renderer import Renderer
-from spikeinterface_gen.rendering.templates import make_templates
+from spikeinterface_gen.rendering.spatial_model import make_templates
+from spikeinterface_gen.rendering.templates import Templates
 
 FREQUENCY = 30000.0
 
@@ -24,7 +26,21 @@ def silent(num_units: int, **properties: object) -> SpikeCounts:
 
 def noise_uv(num_frames: int, contacts_um: np.ndarray, **changes: object) -> np.ndarray:
     parameters = RenderingParameters(gain_uv_per_bit=1.0, **changes)
-    return Noise(contacts_um, FREQUENCY, parameters, seed=1).traces(0, num_frames)
+    model = parametric_noise(contacts_um, FREQUENCY, parameters)
+    return Noise(model, 1.0, parameters.noise_mode, seed=1).traces(0, num_frames)
+
+
+def renderer_of(
+    frames: np.ndarray,
+    units: np.ndarray,
+    amplitudes: np.ndarray,
+    templates: Templates,
+    contacts_um: np.ndarray,
+    parameters: RenderingParameters,
+) -> Renderer:
+    model = parametric_noise(contacts_um[templates.order], FREQUENCY, parameters)
+    noise = Noise(model, parameters.gain_uv_per_bit, parameters.noise_mode, seed=0)
+    return Renderer(frames, units, amplitudes, templates, noise, FREQUENCY, parameters)
 
 
 # ---- noise -----------------------------------------------------------------------------------
@@ -132,7 +148,7 @@ def test_a_lone_spike_is_its_scaled_template_and_nothing_else():
     templates = make_templates(place_units(silent(10), contacts_um, 1), contacts_um, FREQUENCY, parameters, 1)
     frames, units = np.array([500, 1500]), np.array([3, 7])
     amplitudes = np.array([0.8, 1.1], dtype=np.float32)
-    renderer = Renderer(frames, units, amplitudes, templates, contacts_um, FREQUENCY, parameters, seed=0)
+    renderer = renderer_of(frames, units, amplitudes, templates, contacts_um, parameters)
     traces_uv = renderer.traces(0, 2000) * 0.5 + 20.0
     expected = np.zeros_like(traces_uv)
     for frame, unit, amplitude in zip(frames, units, amplitudes, strict=True):
@@ -150,9 +166,7 @@ def test_values_beyond_int16_are_cut():
     contacts_um = contact_positions_um(default_probe(1))
     parameters = RenderingParameters(gain_uv_per_bit=1e-3)
     templates = make_templates(place_units(silent(1), contacts_um, 1), contacts_um, FREQUENCY, parameters, 1)
-    renderer = Renderer(
-        np.array([50]), np.array([0]), np.ones(1, "f4"), templates, contacts_um, FREQUENCY, parameters, seed=0
-    )
+    renderer = renderer_of(np.array([50]), np.array([0]), np.ones(1, "f4"), templates, contacts_um, parameters)
     assert renderer.traces(0, 100).min() == -32768
 
 

@@ -21,6 +21,7 @@ FILES = [
     "trials.npz",
     "units.npz",
     "templates.npz",
+    "waveforms.npy",
     "probe.json",
     "session.json",
 ]

@@ -21,11 +21,10 @@ import numpy as np
 import scipy.fft
 
 from spikeinterface_gen.randomness import random_bits, uniforms
-from spikeinterface_gen.rendering.parameters import RenderingParameters
+from spikeinterface_gen.rendering.noise_model import BLOCK_FRAMES, NoiseModel
 
-__all__ = ["BLOCK_FRAMES", "Noise"]
+__all__ = ["Noise"]
 
-BLOCK_FRAMES = 4096
 _FADE = 160
 _HOP = BLOCK_FRAMES - _FADE
 
@@ -42,35 +41,36 @@ class Noise:
 
     Parameters
     ----------
-    contacts_um : array, shape (channels, 2)
-        Positions of the channels, from one end of the probe to the other.
-    sampling_frequency : float
-        In Hz.
-    parameters : RenderingParameters
-        Level, spectrum, covariance and mode.
+    model : NoiseModel
+        Levels, correlation and spectrum, with channels from one end of the probe to the other.
+    gain_uv_per_bit : float
+        µV of a step of the traces.
+    mode : {"fresh", "tiled"}
+        Whether every block is new, or one of a few, begun anywhere.
     seed : int
         Of the noise.
     """
 
-    def __init__(
-        self, contacts_um: np.ndarray, sampling_frequency: float, parameters: RenderingParameters, seed: int
-    ) -> None:
+    def __init__(self, model: NoiseModel, gain_uv_per_bit: float, mode: str, seed: int) -> None:
         self._seed = seed
-        self._num_channels = len(contacts_um)
-        self._tiled = parameters.noise_mode == "tiled"
-        self._root_spectrum = _root_spectrum(sampling_frequency, parameters.noise_spectrum)
-        self._mixing, mixing_scale = _whole_number_mixing(contacts_um, parameters)
-        self._scale = np.float32(parameters.noise_level_uv / parameters.gain_uv_per_bit / _STEPS / mixing_scale)
+        self._num_channels = len(model.levels_uv)
+        self._tiled = mode == "tiled"
+        self._root_spectrum = _root_spectrum(model.power)
+        self._mixing, mixing_scale = _whole_number_mixing(model.correlation)
+        scale = model.levels_uv / gain_uv_per_bit / _STEPS / mixing_scale
+        # One factor where channels are alike is faster than one for each.
+        self._scale = np.float32(scale[0]) if np.all(scale == scale[0]) else scale.astype(np.float32)
+        self._silent = not scale.any()
         angle = 0.5 * np.pi * (np.arange(_FADE) + 0.5) / _FADE
-        self._rising = (np.sin(angle) * self._scale).astype(np.float32)[:, None]
-        self._falling = (np.cos(angle) * self._scale).astype(np.float32)[:, None]
+        self._rising = np.sin(angle).astype(np.float32)[:, None] * self._scale
+        self._falling = np.cos(angle).astype(np.float32)[:, None] * self._scale
         self._lock = threading.Lock()
         self._blocks: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def traces(self, start: int, stop: int) -> np.ndarray:
         """Noise of the frames from ``start`` to ``stop``, in trace steps, float32, shape (frames, channels)."""
         out = np.empty((stop - start, self._num_channels), dtype=np.float32)
-        if self._scale == 0:
+        if self._silent:
             out[:] = 0
             return out
         for k in range(start // _HOP, (stop - 1) // _HOP + 1):
@@ -133,29 +133,17 @@ class Noise:
         return mixed
 
 
-def _root_spectrum(sampling_frequency: float, kind: str) -> np.ndarray:
+def _root_spectrum(power: np.ndarray) -> np.ndarray:
     """Factor of each real and imaginary part such that noise has the s.d. ``_STEPS``, float32, (BLOCK_FRAMES,)."""
-    f = scipy.fft.rfftfreq(BLOCK_FRAMES, 1.0 / sampling_frequency)[:-1]
-    power = np.ones(len(f))
-    if kind == "cortex":
-        f = np.maximum(f, 1e-9)
-        power = (1.0 + 1500.0 / f) / (1.0 + (300.0 / f) ** 4) / (1.0 + (f / 8000.0) ** 4)
-    power[0] = 0.0
     # Bytes moved by one half are uniform on ±127.5 in steps of 1; each coefficient enters twice, as its conjugate.
     variance_of_bytes = (256.0**2 - 1.0) / 12.0
     variance = 4.0 * variance_of_bytes * power.sum() / BLOCK_FRAMES**2
     return np.repeat(np.sqrt(power / variance) * _STEPS, 2).astype(np.float32)
 
 
-def _whole_number_mixing(contacts_um: np.ndarray, parameters: RenderingParameters) -> tuple[list, float]:
-    """Mixing of channels, by groups: (begin, end, slice of sources, float32 whole numbers), and their scale.
-
-    The covariance at a distance *d* is ``noise_shared`` exp(−d / ``noise_decay_um``), and 1 within a channel.
-    """
-    distance_um = np.linalg.norm(contacts_um[:, None] - contacts_um[None], axis=2)
-    covariance = parameters.noise_shared * np.exp(-distance_um / parameters.noise_decay_um)
-    np.fill_diagonal(covariance, 1.0)
-    values, vectors = np.linalg.eigh(covariance)
+def _whole_number_mixing(correlation: np.ndarray) -> tuple[list, float]:
+    """Mixing of channels, by groups: (begin, end, slice of sources, float32 whole numbers), and their scale."""
+    values, vectors = np.linalg.eigh(correlation)
     root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     scale = 2.0 ** np.floor(np.log2(2.0**24 / (_FITTING * _STEPS * np.abs(root).sum(axis=0).max()) - 1e-9))
     whole = np.rint(root * scale)

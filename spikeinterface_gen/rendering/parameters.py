@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-__all__ = ["RenderingParameters"]
+__all__ = ["OF_OWN_NOISE", "OF_OWN_TEMPLATES", "OF_OWN_TRACES", "RenderingParameters"]
 
-# What can change when a saved session is opened: the rest is in its templates and amplitudes.
-_CHANGEABLE = (
-    "noise_level_uv",
-    "noise_mode",
-    "noise_spectrum",
-    "noise_shared",
-    "noise_decay_um",
-    "gain_uv_per_bit",
-    "offset_uv",
+# Which parameters do not apply where something else takes their place: templates, noise or traces that are given.
+OF_OWN_TEMPLATES = (
+    "amplitude_median_uv",
+    "amplitude_spread",
+    "amplitude_min_uv",
+    "amplitude_max_uv",
+    "amplitude_decay_um",
+    "amplitude_reach_um",
+    "propagation_um_per_ms",
+    "widening_per_100_um",
 )
+OF_OWN_NOISE = ("noise_level_uv", "noise_spectrum", "noise_shared", "noise_decay_um")
+OF_OWN_TRACES = (*OF_OWN_NOISE, "noise_mode", "gain_uv_per_bit", "offset_uv")
+
+# What can change when a saved session is opened: the rest is in its templates, amplitudes and motion.
+_CHANGEABLE = OF_OWN_TRACES
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,17 @@ class RenderingParameters:
         Largest relative loss of amplitude within a burst.
     burst_recovery_ms : float
         Time constant with which the amplitude recovers after a spike.
+    drift_um_per_hour : float
+        Standard deviation, after one hour, of the displacement of the tissue along the probe, which is a random
+        walk. Applies where motion is drawn (``motion="rigid"`` or ``"nonrigid"``).
+    drift_nonrigid_share : float
+        Share of its variance that differs along the probe, 0 to 1, for ``motion="nonrigid"``.
+    drift_scale_um : float
+        Distance along the probe over which that part becomes independent.
+    drift_interval_s : float
+        Time between the steps of the random walk.
+    drift_step_um : float
+        Distance between the positions at which the templates are computed; in between they are interpolated.
     noise_level_uv : float
         Standard deviation of the noise on every channel.
     noise_spectrum : {"cortex", "white"}
@@ -74,6 +92,11 @@ class RenderingParameters:
     amplitude_variation: float = 0.08
     burst_attenuation: float = 0.25
     burst_recovery_ms: float = 15.0
+    drift_um_per_hour: float = 20.0
+    drift_nonrigid_share: float = 0.3
+    drift_scale_um: float = 400.0
+    drift_interval_s: float = 1.0
+    drift_step_um: float = 4.0
     noise_level_uv: float = 8.0
     noise_spectrum: Literal["cortex", "white"] = "cortex"
     noise_shared: float = 0.5
@@ -124,7 +147,7 @@ class RenderingParameters:
         return asdict(self)
 
     @classmethod
-    def from_keywords(cls, keywords: dict[str, Any]) -> RenderingParameters:
+    def from_keywords(cls, keywords: Mapping[str, Any]) -> RenderingParameters:
         """Return the defaults with these keywords; an unknown one is a TypeError that lists them all."""
         known = [field.name for field in fields(cls)]
         unknown = sorted(set(keywords) - set(known))
@@ -142,6 +165,9 @@ def _number(name: str, value: Any) -> float:
         "amplitude_reach_um",
         "propagation_um_per_ms",
         "burst_recovery_ms",
+        "drift_scale_um",
+        "drift_interval_s",
+        "drift_step_um",
         "noise_decay_um",
         "gain_uv_per_bit",
     )
@@ -151,6 +177,6 @@ def _number(name: str, value: Any) -> float:
         raise TypeError(f"{name} must be a number; got {value!r}.") from None
     if not math.isfinite(number) or (name != "offset_uv" and number < 0) or (positive and number == 0):
         raise ValueError(f"{name} must be a finite number {'above 0' if positive else 'of at least 0'}; got {value!r}.")
-    if name in ("noise_shared", "burst_attenuation") and number > 1:
+    if name in ("noise_shared", "burst_attenuation", "drift_nonrigid_share") and number > 1:
         raise ValueError(f"{name} must lie between 0 and 1; got {number:g}.")
     return number

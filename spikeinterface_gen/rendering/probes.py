@@ -12,9 +12,12 @@ from spikeinterface_gen.randomness import uniforms
 if TYPE_CHECKING:
     from probeinterface import Probe
 
-__all__ = ["contact_positions_um", "default_probe", "place_units"]
+__all__ = ["check_room", "contact_positions_um", "default_probe", "place_units"]
 
 _CHANNELS_PER_SHANK = 384
+
+# Tetrodes in hippocampus, where cells are packed most densely, see about 20 units on 4 channels.
+_UNITS_PER_CHANNEL = 8
 
 # Distance of units from the plane of the contacts, and how far beyond their edges a unit may lie.
 _DEPTH_RANGE_UM = (8.0, 35.0)
@@ -49,6 +52,16 @@ def default_probe(num_units: int) -> Probe:
     probe = probe.get_slice(np.lexsort((x, y, shank)))
     probe.set_device_channel_indices(np.arange(probe.get_contact_count()))
     return probe
+
+
+def check_room(num_units: int, num_channels: int) -> None:
+    """Raise a ValueError if a probe sees fewer units than these, in any tissue."""
+    if num_units > _UNITS_PER_CHANNEL * num_channels:
+        raise ValueError(
+            f"{num_units} units are more than a probe of {num_channels} channels can hold "
+            f"({_UNITS_PER_CHANNEL} units a channel); choose some with unit_ids=, or pass a probe= of at least "
+            f"{-(-num_units // _UNITS_PER_CHANNEL)} channels."
+        )
 
 
 def contact_positions_um(probe: Probe) -> np.ndarray:

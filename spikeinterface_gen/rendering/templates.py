@@ -1,41 +1,21 @@
-"""Templates: the mean waveform of every unit on the channels around it.
-
-A unit at distance *r* from a channel appears there as its waveform *w(t)*, smaller, later and wider:
-
-    v(t) = A · a(r) · w((t − r/c) / (1 + β r)),      a(r) = (g(r) − g(R)) / (1 − g(R)),   g(r) = 1 / (1 + (r/r₀)²)
-
-with *A* the amplitude on the best channel, *r₀* ``amplitude_decay_um``, *R* ``amplitude_reach_um``, *c*
-``propagation_um_per_ms`` and *β* ``widening_per_100_um``; *r* is measured relative to the best channel
-where it delays and widens, so that the trough of the best channel is in the middle frame. Near a cell the
-field falls as 1/r, further away as 1/r² (Pettersen & Einevoll, *Biophys. J.* 94, 2008); *g* passes from
-one to the other and stays finite. Waveforms are those of 625 units of macaque cortex (Lee et al., eLife
-2021), bundled with the package.
-"""
+"""Templates as the renderer needs them: the waveform of every unit on the channels around it, wherever it drifts."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.special import ndtr, ndtri
 
-from spikeinterface_gen.randomness import uniforms
-from spikeinterface_gen.rendering.parameters import RenderingParameters
+__all__ = ["STILL", "Templates", "channel_order", "pack"]
 
-__all__ = ["Templates", "make_templates"]
-
-_WAVEFORMS = Path(__file__).parent.parent / "data" / "wavemap" / "waveforms_625x48.npy"
-_WAVEFORM_HZ = 30000.0
-_MS_BEFORE = 1.0
-_MS_AFTER = 2.0
+STILL = np.zeros(1)
+"""The displacements in µm of units that do not move."""
 
 
 @dataclass(frozen=True, eq=False)
 class Templates:
-    """Waveforms in µV of each unit on a contiguous range of ordered channels.
+    """Waveforms in µV of each unit on a contiguous range of ordered channels, at each of some displacements.
 
     Attributes
     ----------
@@ -43,144 +23,78 @@ class Templates:
         Channels from one end of the probe to the other; the ranges below count in this order.
     first : array of int64, shape (units,)
         Where the range of each unit begins.
-    waveforms_uv : array of float32, shape (units, samples, widest range)
-        0 beyond the unit's own channels.
+    waveforms_uv : array of float32, shape (displacements, units, samples, widest range)
+        0 beyond the unit's own channels; may be memory-mapped.
     num_before : int
-        Frames before the trough of the best channel.
+        Frames before the one at which a spike is said to be.
+    displacements_um : array of float64, shape (displacements,)
+        Equally spaced and increasing; ``[0]`` where units do not move.
     """
 
     order: np.ndarray
     first: np.ndarray
     waveforms_uv: np.ndarray
     num_before: int
+    displacements_um: np.ndarray
 
-    def dense_uv(self) -> np.ndarray:
-        """Waveforms on all channels, in the order of the channels, in µV, shape (units, samples, channels)."""
-        num_units, num_samples, width = self.waveforms_uv.shape
+    def dense_uv(self, displacement_um: float = 0.0) -> np.ndarray:
+        """Waveforms on all channels, in the order of the channels, in µV, shape (units, samples, channels).
+
+        Parameters
+        ----------
+        displacement_um : float
+            One of ``displacements_um``; the nearest is taken.
+        """
+        position = int(np.abs(self.displacements_um - displacement_um).argmin())
+        _, num_units, num_samples, width = self.waveforms_uv.shape
         dense = np.zeros((num_units, num_samples, len(self.order)), dtype=np.float32)
         for unit, first in enumerate(self.first):
-            dense[unit][:, self.order[first : first + width]] = self.waveforms_uv[unit]
+            dense[unit][:, self.order[first : first + width]] = self.waveforms_uv[position, unit]
         return dense
 
 
-def make_templates(
-    locations_um: np.ndarray,
-    contacts_um: np.ndarray,
-    sampling_frequency: float,
-    parameters: RenderingParameters,
-    seed: int,
+def channel_order(contacts_um: np.ndarray) -> np.ndarray:
+    """Channels from one end of the probe to the other, shank after shank, int64, shape (channels,)."""
+    x = np.unique(contacts_um[:, 0])
+    # Columns that are more than 100 µm apart are shanks.
+    shank = np.append(0, np.cumsum(np.diff(x) > 100.0))[np.searchsorted(x, contacts_um[:, 0])]
+    return np.lexsort((contacts_um[:, 0], contacts_um[:, 1], shank))
+
+
+def pack(
+    support: np.ndarray,
+    order: np.ndarray,
+    num_samples: int,
+    num_before: int,
+    displacements_um: np.ndarray,
+    waveforms_of: Callable[[int, np.ndarray], np.ndarray],
 ) -> Templates:
-    """Draw a waveform and an amplitude for each unit and spread them over the channels.
+    """Put waveforms together on the channels where they are not 0.
 
     Parameters
     ----------
-    locations_um : array, shape (units, 3)
-        Units: x, y in the plane of the probe and the distance from it.
-    contacts_um : array, shape (channels, 2)
-        Contacts.
-    sampling_frequency : float
-        Of the templates, in Hz.
-    parameters : RenderingParameters
-        Amplitudes and the spatial model.
-    seed : int
-        Of the draw. Unit *k* has the same waveform and amplitude whatever the number of units.
+    support : array of bool, shape (units, channels)
+        Channels, in order, on which a unit has a waveform at any displacement.
+    order, num_samples, num_before, displacements_um
+        As in :class:`Templates`.
+    waveforms_of : callable
+        ``waveforms_of(unit, channels)`` gives the waveforms in µV of a unit on these channels, counted in
+        order, shape (displacements, samples, len(channels)).
     """
-    shapes = _shapes()
-    u = uniforms(seed, "templates", 0, (len(locations_um), 2))
-    shape = np.minimum((u[:, 0] * len(shapes)).astype(int), len(shapes) - 1)
-    amplitude_uv = _amplitudes_uv(u[:, 1], parameters)
-
-    num_before = round(_MS_BEFORE * sampling_frequency / 1000.0)
-    num_samples = num_before + round(_MS_AFTER * sampling_frequency / 1000.0)
-    time_ms = (np.arange(num_samples) - num_before) * 1000.0 / sampling_frequency
-
-    order = np.lexsort((contacts_um[:, 0], contacts_um[:, 1], _columns_of_shanks(contacts_um)))
-    offsets = contacts_um[order][None] - locations_um[:, None, :2]
-    distance_um = np.sqrt((offsets**2).sum(axis=2) + locations_um[:, 2:] ** 2)
-    nearest_um = distance_um.min(axis=1, keepdims=True)
-    gain = _decay(distance_um, parameters)
-    gain = np.where(distance_um == nearest_um, np.maximum(gain, 1e-6), gain)
-    gain /= gain.max(axis=1, keepdims=True)
-
-    support = gain > 0
-    first = support.argmax(axis=1)
-    width = int((len(order) - support[:, ::-1].argmax(axis=1) - first).max())
-    first = np.minimum(first, len(order) - width)
-    columns = first[:, None] + np.arange(width)
-    gain = np.take_along_axis(gain, columns, axis=1)
-    extra_um = np.take_along_axis(distance_um - nearest_um, columns, axis=1)
-
-    waveforms = np.zeros((len(first), num_samples, width), dtype=np.float32)
-    for unit in range(len(first)):
-        on = np.flatnonzero(gain[unit])
-        delay_ms = extra_um[unit, on] / parameters.propagation_um_per_ms
-        stretch = 1.0 + parameters.widening_per_100_um * extra_um[unit, on] / 100.0
-        shaped = shapes[shape[unit]]((time_ms[:, None] - delay_ms) / stretch)
-        waveforms[unit][:, on] = amplitude_uv[unit] * gain[unit, on] * shaped * _taper(time_ms)[:, None]
-    return Templates(order=order, first=first, waveforms_uv=waveforms, num_before=num_before)
-
-
-def _amplitudes_uv(u: np.ndarray, parameters: RenderingParameters) -> np.ndarray:
-    """Log-normal amplitudes between their bounds, by inversion of the truncated distribution."""
-    if parameters.amplitude_spread == 0:
-        return np.full(len(u), np.clip(parameters.amplitude_median_uv, parameters.amplitude_min_uv, None))
-    bounds = np.log(np.array([parameters.amplitude_min_uv, parameters.amplitude_max_uv]))
-    low, high = ndtr((bounds - np.log(parameters.amplitude_median_uv)) / parameters.amplitude_spread)
-    z = ndtri(low + u * (high - low))
-    amplitudes = parameters.amplitude_median_uv * np.exp(parameters.amplitude_spread * z)
-    return np.clip(amplitudes, parameters.amplitude_min_uv, parameters.amplitude_max_uv)
-
-
-def _decay(distance_um: np.ndarray, parameters: RenderingParameters) -> np.ndarray:
-    def g(r: np.ndarray | float) -> np.ndarray | float:
-        return 1.0 / (1.0 + (r / parameters.amplitude_decay_um) ** 2)
-
-    far = g(parameters.amplitude_reach_um)
-    return np.maximum((g(distance_um) - far) / (1.0 - far), 0.0)
-
-
-def _columns_of_shanks(contacts_um: np.ndarray) -> np.ndarray:
-    """Number the groups of contacts that are more than 100 µm apart across the probe, shape (channels,)."""
-    x = np.unique(contacts_um[:, 0])
-    group = np.append(0, np.cumsum(np.diff(x) > 100.0))
-    return group[np.searchsorted(x, contacts_um[:, 0])]
-
-
-def _taper(time_ms: np.ndarray) -> np.ndarray:
-    """1, falling to 0 in the first and last quarter of a millisecond: templates begin and end at 0."""
-    edge = np.minimum(time_ms + _MS_BEFORE, _MS_AFTER - time_ms) / 0.25
-    return np.sin(0.5 * np.pi * np.clip(edge, 0.0, 1.0)) ** 2
-
-
-@lru_cache(maxsize=1)
-def _shapes() -> list:
-    """Waveforms as functions of time in ms, trough −1 at 0, running out to 0 on both sides."""
-    waveforms = np.load(_WAVEFORMS, allow_pickle=False)
-    # A few are upside down (axons, most likely) or have no clear trough.
-    # The last samples of some bend back to 0 at once.
-    waveforms = waveforms[:, :-3]
-    waveforms = waveforms[(waveforms.min(axis=1) < -0.9) & (waveforms.max(axis=1) < -0.9 * waveforms.min(axis=1))]
-    before, after = 10, 30
-    rise = np.sin(0.5 * np.pi * np.arange(before) / before) ** 2
-    fall = np.cos(0.5 * np.pi * np.arange(1, after + 1) / after) ** 2
-    padded = np.concatenate([waveforms[:, :1] * rise, waveforms, waveforms[:, -1:] * fall], axis=1)
-    time_ms = np.arange(padded.shape[1]) * 1000.0 / _WAVEFORM_HZ
-    return [_Shape(time_ms, waveform) for waveform in padded]
-
-
-class _Shape:
-    """A waveform as a function of time in ms; 0 outside the time it is known for."""
-
-    def __init__(self, time_ms: np.ndarray, waveform: np.ndarray) -> None:
-        spline = CubicSpline(time_ms, waveform, bc_type="clamped")
-        fine_ms = np.linspace(time_ms[0], time_ms[-1], 20 * len(time_ms))
-        trough = int(spline(fine_ms).argmin())
-        self._spline = spline
-        self._trough_ms = float(fine_ms[trough])
-        self._depth = float(-spline(fine_ms[trough]))
-        self._range_ms = (float(time_ms[0]), float(time_ms[-1]))
-
-    def __call__(self, time_ms: np.ndarray) -> np.ndarray:
-        t = time_ms + self._trough_ms
-        inside = (t >= self._range_ms[0]) & (t <= self._range_ms[1])
-        return np.where(inside, self._spline(np.clip(t, *self._range_ms)) / self._depth, 0.0)
+    num_channels = support.shape[1]
+    some = support.any(axis=1)
+    first = np.where(some, support.argmax(axis=1), 0)
+    last = np.where(some, num_channels - support[:, ::-1].argmax(axis=1), 1)
+    width = int((last - first).max(initial=1))
+    first = np.minimum(first, num_channels - width)
+    waveforms = np.zeros((len(displacements_um), len(support), num_samples, width), dtype=np.float32)
+    for unit in range(len(support)):
+        on = np.flatnonzero(support[unit, first[unit] : first[unit] + width])
+        waveforms[:, unit][:, :, on] = waveforms_of(unit, on + first[unit])
+    return Templates(
+        order=order,
+        first=first,
+        waveforms_uv=waveforms,
+        num_before=num_before,
+        displacements_um=np.asarray(displacements_um, dtype=np.float64),
+    )
