@@ -12,15 +12,17 @@ import numpy.typing as npt
 
 from spikeinterface_gen.frames import bin_edge_frames, seconds_to_frames
 from spikeinterface_gen.observation.spike_times import PlacedSpikes
-from spikeinterface_gen.observation.watermark import key_bytes, tail_probability
+from spikeinterface_gen.observation.watermark import NUM_NONCES, KeyedPlaces, key_bytes, keyed_places
 
 __all__ = ["WatermarkSearch", "find_watermark"]
 
 # Tried where nothing tells the width of the bins.
 _USUAL_BINS_MS = (1.0, 2.0, 4.0, 5.0, 8.0, 10.0, 15.0, 16.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0)
-# Where the bins begin is then searched in these steps, on so many spikes.
+# Where the bins begin is then searched in these steps.
 _OFFSET_STEP_MS = 0.1
-_SEARCHED_SPIKES = 20_000
+# So many spikes decide which nonce, width and offset all of them are tested for.
+_DECIDING = 200
+_DECIDING_OF = 4000
 _NEO_SAMPLING_FREQUENCY = 30000.0
 
 
@@ -34,7 +36,7 @@ class WatermarkSearch:
         Whether ``p_value`` is below the share of false alarms that was allowed.
     p_value : float
         Probability of such an agreement with the key in spikes without the mark, corrected for the number
-        of bin widths and offsets tried; 0 below 1e-300.
+        of nonces, bin widths and offsets that may be tried; 0 below 1e-300.
     num_spikes : int
         Spikes that it rests on.
     bin_size_ms : float
@@ -121,21 +123,26 @@ def find_watermark(
     widths_ms = _USUAL_BINS_MS if bin_size_ms is None else (float(bin_size_ms),)
     widths_ms = tuple(width for width in widths_ms if width * frequency >= 1000.0) or widths_ms[-1:]
     step = max(1, round(_OFFSET_STEP_MS * frequency / 1000.0))
-    part = chains.some(_SEARCHED_SPIKES)
-    searched = [(width, k) for width in widths_ms for k in range(step, round(width * frequency / 1000.0), step)]
-    tried = len(widths_ms) + len(searched)
+    aligned = [(width, 0) for width in widths_ms]
+    shifted = [(width, k) for width in widths_ms for k in range(1, round(width * frequency / 1000.0))]
+    tried = NUM_NONCES * (len(aligned) + len(shifted))
+    part = chains.some(_DECIDING_OF)
 
-    # The likeliest first: bins that begin with the trials.
-    best: tuple[float, int, float, int] = (1.0, 0, widths_ms[0], 0)
-    for width in widths_ms:
-        best = min(best, (*chains.tail(secret, width, 0), width, 0))
-    if best[0] * tried > false_alarms:
-        for width, offset in searched:
-            best = min(best, (*part.tail(secret, width, offset), width, offset))
-        if best[3]:  # the best offset, now on all spikes
-            best = min(best, (*chains.tail(secret, best[2], best[3]), *best[2:]))
-    p_value = min(1.0, best[0] * tried)
-    return WatermarkSearch(p_value < false_alarms, p_value, best[1], best[2], best[3] * 1000.0 / frequency)
+    def test(candidates: list[tuple[float, int]]) -> WatermarkSearch:
+        """Of all spikes, at the likeliest of these widths and offsets and its likeliest nonce."""
+        _, nonce, width, offset = max((*part.likeliest(secret, *at), *at) for at in candidates)
+        places = chains.places(secret, width, offset)
+        p_value = min(1.0, places.tail_probability(nonce) * tried)
+        return WatermarkSearch(p_value < false_alarms, p_value, len(places), width, offset * 1000.0 / frequency)
+
+    # Bins that begin with the trials first; then any, coarsely, and around the best.
+    result = test(aligned)
+    if not result.found and shifted:
+        result = min(result, test(shifted[step - 1 :: step]), key=lambda r: r.p_value)
+        near = round(result.offset_ms * frequency / 1000.0)
+        finer = [(width, k) for width, k in shifted if width == result.bin_size_ms and abs(k - near) < step]
+        result = min(result, test(finer), key=lambda r: r.p_value) if finer else result
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,17 +176,20 @@ class _Chains:
         stop = begin[min(int(np.searchsorted(begin, num_spikes)), len(begin) - 1)]
         return _Chains(self.frame[:stop], self.first[:stop], self.sampling_frequency)
 
-    def tail(self, secret: bytes, bin_size_ms: float, offset: int) -> tuple[float, int]:
-        """:func:`tail_probability` for bins of this width of which one begins at the frame ``offset``."""
-        if not len(self.frame):
-            return 1.0, 0
+    def likeliest(self, secret: bytes, bin_size_ms: float, offset: int) -> tuple[float, int]:
+        """How well the best nonce agrees with a few spikes, and the nonce."""
+        return self.places(secret, bin_size_ms, offset, at_most=_DECIDING).likeliest()
+
+    def places(self, secret: bytes, bin_size_ms: float, offset: int, at_most: int | None = None) -> KeyedPlaces:
+        """:func:`keyed_places` for bins of this width of which one begins at the frame ``offset``."""
         # From before the first spike on: an offset leaves part of a bin before it.
         size = bin_size_ms * self.sampling_frequency / 1000.0
-        skipped = int(np.ceil(max(0, offset - int(self.frame.min())) / size))
+        skipped = int(np.ceil(max(0, offset - int(self.frame.min(initial=0))) / size))
         shifted = self.frame - offset + int(np.rint(skipped * size))
-        edges = bin_edge_frames(int(shifted.max() / size) + 2, bin_size_ms, self.sampling_frequency)
+        edges = bin_edge_frames(int(shifted.max(initial=0) / size) + 2, bin_size_ms, self.sampling_frequency)
         k = np.searchsorted(edges, shifted, side="right") - 1
-        return tail_probability(shifted, edges[k], edges[k + 1] - 1, self.first, secret, self.sampling_frequency)
+        low, high = edges[k], edges[k + 1] - 1
+        return keyed_places(shifted, low, high, self.first, secret, self.sampling_frequency, at_most)
 
 
 def _annotated_starts_s(annotations: dict[str, Any]) -> np.ndarray | None:

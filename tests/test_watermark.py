@@ -13,19 +13,22 @@ from spikeinterface.core import NumpySorting
 from spikeinterface_gen import SpikeCounts, find_watermark, generate_from_counts
 from spikeinterface_gen.frames import bin_edge_frames, count_spikes
 from spikeinterface_gen.observation.spike_times import PlacedSpikes, place_spikes
+from spikeinterface_gen.observation.watermark import key_bytes, keyed_places
 
 KEY = "a key of these tests"
 
 
-def population(seed: int, *, units: int = 12, trials: int = 40, bins: int = 100, rate: float = 0.12) -> SpikeCounts:
+def population(seed: int, *, units: int = 12, trials: int = 40, rate: float = 0.12, bursts: bool = True) -> SpikeCounts:
     """Units between half and twice the rate, some with bursts on record, in trials of two lengths."""
+    bins = 100
     rng = np.random.default_rng(seed)
     array = rng.poisson(rate * np.geomspace(0.5, 2.0, units), (trials, bins, units))
     num_bins = np.where(np.arange(trials) % 3, bins, bins // 2)
     array[np.arange(bins) >= num_bins[:, None]] = 0
-    short = np.zeros((units, 20), dtype=int)
-    short[::2, 6:12] = 50
-    properties = {"refractory_period_ms": np.linspace(1.0, 4.0, units), "short_interval_counts": short}
+    properties = {"refractory_period_ms": np.linspace(1.0, 4.0 if bursts else 1.0, units)}
+    if bursts:
+        properties["short_interval_counts"] = np.zeros((units, 20), dtype=int)
+        properties["short_interval_counts"][::2, 6:12] = 50
     return SpikeCounts(array, 10.0, num_bins=num_bins, unit_properties=properties)
 
 
@@ -105,22 +108,20 @@ def test_the_right_key_finds_it_and_others_do_not(placed):
     assert not find_watermark(keyed, KEY + ".", bin_size_ms=10.0).found
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_chance_agreement_is_as_rare_as_stated(placed, which):
-    p = [find_watermark(placed[which], f"key {k}", bin_size_ms=10.0, false_alarms=0.5).p_value for k in range(40)]
-    # At offset 0 alone these are uniform; the search over offsets makes what is left of them no smaller.
-    assert min(p) > 1e-3
+def test_chance_agreement_is_as_rare_as_stated(placed):
+    # Corrected for all that is tried, these are larger than uniform ones.
+    p = [find_watermark(side, f"key {k}", bin_size_ms=10.0).p_value for side in placed for k in range(4)]
+    assert min(p) > 0.01
 
 
 def test_p_values_are_uniform_without_a_mark(placed):
-    from spikeinterface_gen.observation.watermark import key_bytes, tail_probability
-
     plain = placed[1]
     order = np.lexsort((plain.frame, plain.unit, plain.trial))
     frame, train = plain.frame[order], (plain.trial * 1000 + plain.unit)[order]
     low = frame // 300 * 300
     first = np.append(True, np.diff(train) != 0)
-    p = [tail_probability(frame, low, low + 299, first, key_bytes(f"key {k}"), 30000.0)[0] for k in range(150)]
+    keys = [key_bytes(f"key {k}") for k in range(150)]
+    p = [keyed_places(frame, low, low + 299, first, secret, 30000.0).tail_probability(0) for secret in keys]
     assert stats.kstest(p, "uniform").pvalue > 0.01
     assert stats.kstest(p, "uniform").statistic < 0.12
 
@@ -150,7 +151,7 @@ def test_half_the_units_or_trials_suffice(placed, lost):
 
 
 def test_times_without_labels_bins_or_trials_suffice():
-    counts = population(0).with_annotations(synthetic=True)
+    counts = population(0, trials=15).with_annotations(synthetic=True)
     block = counts.to_neo(watermark_key=KEY, seed=1)
     assert block.annotations["watermarked"] is True
     assert find_watermark(block, KEY).found
@@ -167,9 +168,8 @@ def test_times_without_labels_bins_or_trials_suffice():
     shift = 123457
     spikes = {unit: train[train >= shift] - shift for unit in range(12)
               if len(train := sorting.get_unit_spike_train(unit))}  # fmt: skip
-    result = find_watermark(NumpySorting.from_unit_dict([spikes], 30000.0), KEY)
+    result = find_watermark(NumpySorting.from_unit_dict([spikes], 30000.0), KEY, bin_size_ms=10.0)
     assert result.found
-    assert result.bin_size_ms == 10.0
     # Bins begin every 300 frames.
     assert abs((result.offset_ms * 30 + shift + 150) % 300 - 150) <= 3
     assert "found" in repr(result)
@@ -203,7 +203,7 @@ def test_times_that_are_a_little_off_are_enough(placed):
         keyed.trial[kept], keyed.unit[kept], frame, 25000.0, keyed.trial_frames, 0, keyed.refractory_period_ms,
         keyed.forced_violations,
     )  # fmt: skip
-    assert find_watermark(moved, KEY, bin_size_ms=10.0).p_value < 1e-12
+    assert find_watermark(moved, KEY, bin_size_ms=10.0).found
 
 
 # ---- invisible -------------------------------------------------------------------------------
@@ -211,10 +211,10 @@ def test_times_that_are_a_little_off_are_enough(placed):
 
 @pytest.fixture(scope="module")
 def many() -> tuple[list[PlacedSpikes], list[PlacedSpikes]]:
-    """Placements of the same counts with keys and without, by different seeds."""
-    counts = [population(k, units=20, rate=0.1) for k in range(20, 26)]
-    keyed = [place_spikes(c, seed=1, watermark_key=KEY) for c in counts]
-    return keyed, [place_spikes(c, seed=2) for c in counts]
+    """Placements of six sessions with one key, and without, by different seeds."""
+    counts = [population(k, units=20, rate=0.1, bursts=False) for k in range(20, 26)]
+    keyed = [place_spikes(c, seed=k, watermark_key=KEY) for k, c in enumerate(counts)]
+    return keyed, [place_spikes(c, seed=100 + k) for k, c in enumerate(counts)]
 
 
 def test_places_in_bins_are_uniform(many):
@@ -228,8 +228,8 @@ def test_places_of_neighbours_are_independent(many):
     def pairs(p: PlacedSpikes) -> np.ndarray:
         index = np.lexsort((p.frame, p.unit, p.trial))
         train = (p.trial * 1000 + p.unit)[index]
-        phase = p.frame[index] % 300 // 60
-        far = (train[1:] == train[:-1]) & (np.diff(p.frame[index]) > 900)
+        phase, bins = p.frame[index] % 300 // 60, p.frame[index] // 300
+        far = (train[1:] == train[:-1]) & (np.diff(bins) > 1)
         return np.histogram2d(phase[:-1][far], phase[1:][far], np.arange(6))[0]
 
     assert stats.chi2_contingency(sum(pairs(p) for p in many[0])).pvalue > 0.01

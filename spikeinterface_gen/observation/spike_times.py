@@ -167,7 +167,7 @@ def place_spikes(
     frame = settle(chains, frame, weights, _sweeps(seed, "settle"), _SWEEPS)
     frame = _across_seams(chains, frame, weights, seed, session_start_frames(trial_frames, gap_frames))
     if watermark_key is not None:
-        frame = marked(frame, low, high, chains.first, refractory[unit], watermark_key, sampling_frequency)
+        frame = marked(frame, low, high, chains.first, refractory[unit], watermark_key, sampling_frequency, seed)
 
     too_close = _violations(chains, frame, refractory, session_start_frames(trial_frames, gap_frames))
     # One key sorts several times faster than three, and no two spikes share it.
