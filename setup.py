@@ -44,8 +44,12 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
+        "nix": ["nixio>=1.5.4"],
         "nwb": ["h5py>=3.10", "pynwb>=2.8"],
-        "sorters": ["spikeinterface[lupin,sortingcomponents,spykingcircus2,tridesclous2]>=0.105"],
+        "sorters": [
+            "spikeinterface[lupin,sortingcomponents,spykingcircus2,tridesclous2]>=0.105",
+            "statsmodels>=0.14.4",
+        ],
         "tune": ["ray[tune]>=2.40"],
         "docs": ["numpydoc>=1.8", "sphinx>=8"],
         "test": [
@@ -53,6 +57,7 @@ setup(
             "h5py>=3.10",
             "hypothesis>=6.100",
             "mypy>=1.13",
+            "nixio>=1.5.4",
             "pytest>=8.3",
             "ruff>=0.8",
             "scikit-learn>=1.5",
