@@ -20,14 +20,19 @@ _LAZY = {
     "is_synthetic": "spikeinterface_gen.provenance",
     "load_dataset": "spikeinterface_gen.datasets.loading",
     "load_model": "spikeinterface_gen.models",
+    "mark_synthetic": "spikeinterface_gen.provenance",
     "plot_rasters": "spikeinterface_gen.plotting",
+    "read_neo": "spikeinterface_gen.convert.neo_files",
     "register": "spikeinterface_gen.full",
     "validate": "spikeinterface_gen.validation.report",
+    "write_neo": "spikeinterface_gen.convert.neo_files",
 }
 
 __all__ = ["__version__", *_LAZY]
 
 if TYPE_CHECKING:
+    from spikeinterface_gen.convert.neo_files import read_neo as read_neo
+    from spikeinterface_gen.convert.neo_files import write_neo as write_neo
     from spikeinterface_gen.counts import SpikeCounts as SpikeCounts
     from spikeinterface_gen.datasets.loading import SimulatedDataset as SimulatedDataset
     from spikeinterface_gen.datasets.loading import load_dataset as load_dataset
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
     from spikeinterface_gen.models.ldns import LDNS as LDNS
     from spikeinterface_gen.plotting import plot_rasters as plot_rasters
     from spikeinterface_gen.provenance import is_synthetic as is_synthetic
+    from spikeinterface_gen.provenance import mark_synthetic as mark_synthetic
     from spikeinterface_gen.validation.report import ValidationReport as ValidationReport
     from spikeinterface_gen.validation.report import validate as validate
     from spikeinterface_gen.watermark import find_watermark as find_watermark

@@ -120,7 +120,7 @@ def find_watermark(
     starts_s = _annotated_starts_s(annotations) if t_starts_s is None else np.sort(np.asarray(t_starts_s, float))
     chains = _Chains.of(trains, frequency, starts_s)
 
-    widths_ms = _USUAL_BINS_MS if bin_size_ms is None else (float(bin_size_ms),)
+    widths_ms: tuple[float, ...] = _USUAL_BINS_MS if bin_size_ms is None else (float(bin_size_ms),)
     widths_ms = tuple(width for width in widths_ms if width * frequency >= 1000.0) or widths_ms[-1:]
     step = max(1, round(_OFFSET_STEP_MS * frequency / 1000.0))
     aligned = [(width, 0) for width in widths_ms]

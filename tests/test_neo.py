@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from neo.test.tools import assert_neo_object_is_compliant
 
-from spikeinterface_gen import SpikeCounts
+from spikeinterface_gen import SpikeCounts, is_synthetic
+from spikeinterface_gen.convert.neo_files import read_neo, write_neo
+from spikeinterface_gen.provenance import provenance
 
 
 def _train(times, t_stop=1.0, t_start=0.0, units="s", **rest):
@@ -304,3 +306,40 @@ def test_multiplexed_times_are_those_of_the_trains(counts):
 def test_an_unknown_clock_is_refused(counts):
     with pytest.raises(ValueError, match="time must be"):
         counts.to_neo(time="block")
+
+
+# ---- files -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".nix", ".mat", ".pkl"])
+def test_files_give_the_block_back(counts, tmp_path, suffix):
+    synthetic = counts.with_annotations(**provenance("LDNS", "0" * 64, 3))
+    block = synthetic.to_neo(seed=2)
+    train = block.segments[0].spiketrains[0]
+    train.array_annotate(amplitude=np.arange(len(train)) * 1.5 * pq.uV, kind=np.array(["x"] * len(train)))
+    path = write_neo(block, tmp_path / f"block{suffix}")
+    assert is_synthetic(path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [path.name, f"{path.name}.provenance.json"]
+    assert "nix_name" not in block.annotations
+    again = read_neo(path, trust_pickle=True)
+    assert SpikeCounts.from_neo(again, 10.0) == SpikeCounts.from_neo(block, 10.0)
+    assert again.annotations == block.annotations
+    found = again.segments[0].spiketrains[0]
+    assert found.sampling_rate == 30000 * pq.Hz
+    assert found.annotations == train.annotations
+    assert found.array_annotations["kind"].tolist() == ["x"] * len(train)
+    assert np.allclose(found.array_annotations["amplitude"].rescale("mV").magnitude, np.arange(len(train)) * 1.5e-3)
+    assert len(again.groups) == len(block.groups)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        write_neo(block, path)
+    assert not is_synthetic(write_neo(counts.to_neo(), path, overwrite=True))
+
+
+def test_files_that_cannot_be(counts, tmp_path):
+    with pytest.raises(ValueError, match=r"\.nix, \.mat, \.pkl"):
+        write_neo(counts.to_neo(), tmp_path / "block.txt")
+    with pytest.raises(FileNotFoundError):
+        read_neo(tmp_path / "block.nix")
+    with pytest.raises(PermissionError, match="trust_pickle"):
+        read_neo(write_neo(counts.to_neo(), tmp_path / "block.pkl"))
+    assert not is_synthetic(tmp_path / "block.pkl")

@@ -22,7 +22,16 @@ from spikeinterface_gen.frames import seconds_to_frames
 __all__ = ["from_neo"]
 
 _DEFAULT_SAMPLING_FREQUENCY = 30000.0
-_NOT_COVARIATES = ("trial", SESSION_START_KEY, "synthetic", "model", "model_sha256", "seed", *PLACEMENT_KEYS)
+_NOT_COVARIATES = (
+    "trial",
+    SESSION_START_KEY,
+    "synthetic",
+    "model",
+    "model_sha256",
+    "seed",
+    "nix_name",
+    *PLACEMENT_KEYS,
+)
 _NOT_PROPERTIES = ("unit_id", *_NOT_COVARIATES)
 
 
