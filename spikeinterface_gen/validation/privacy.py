@@ -28,10 +28,10 @@ import numpy as np
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.randomness import uniforms
 from spikeinterface_gen.validation.distances import check_same_population
+from spikeinterface_gen.validation.trial_features import root_window_counts
 
 __all__ = ["Membership", "membership_inference"]
 
-_NUM_WINDOWS = 4
 _NUM_NEIGHBOURS = 5
 _NUM_RELABELLINGS = 200
 _MAX_TRIALS = 3000
@@ -118,8 +118,8 @@ def membership_inference(
         _at_most(counts, seed, name)
         for counts, name in ((train, "train"), (held_out, "held-out"), (synthetic, "synthetic"))
     )
-    real = np.concatenate([_features(train), _features(held_out)])
-    to_synthetic = _distances(real, _features(synthetic))
+    real = np.concatenate([root_window_counts(train), root_window_counts(held_out)])
+    to_synthetic = _distances(real, root_window_counts(synthetic))
     is_train = np.arange(len(real)) < train.num_trials
 
     scores = -to_synthetic.min(axis=1) / np.maximum(_to_nearest_others(real), 1e-9)
@@ -149,20 +149,6 @@ def _at_most(counts: SpikeCounts, seed: int, name: str) -> SpikeCounts:
         return counts
     order = np.argsort(uniforms(seed, f"validation/membership/{name}", 0, (counts.num_trials,)))
     return counts[np.sort(order[:_MAX_TRIALS])]
-
-
-def _features(counts: SpikeCounts) -> np.ndarray:
-    """Square roots of the counts per unit and quarter of each trial, float32, (trials, windows · units)."""
-    num_trials, max_bins, num_units = counts.counts.shape
-    windows = np.minimum(
-        np.arange(max_bins) * _NUM_WINDOWS // counts.num_bins[:, None],
-        _NUM_WINDOWS - 1,  # bins of padding, which hold no spike
-    )
-    result = np.empty((num_trials, _NUM_WINDOWS, num_units), np.float32)
-    for window in range(_NUM_WINDOWS):
-        inside = (windows == window).astype(np.float32)
-        result[:, window] = np.einsum("tb,tbu->tu", inside, counts.counts)
-    return np.sqrt(result).reshape(num_trials, -1)
 
 
 def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
