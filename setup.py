@@ -37,6 +37,7 @@ setup(
         "probeinterface>=0.4",
         "quantities>=0.16",
         "safetensors>=0.4.3",
+        "scikit-learn>=1.5",
         "scipy>=1.13",
         SPIKEINTERFACE,
         "threadpoolctl>=3.0",
@@ -44,6 +45,7 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
+        "networkunit": ["networkunit>=0.2.2"],
         "nix": ["nixio>=1.5.4"],
         "nwb": ["h5py>=3.10", "pynwb>=2.8"],
         "sorters": [
@@ -57,11 +59,12 @@ setup(
             "h5py>=3.10",
             "hypothesis>=6.100",
             "mypy>=1.13",
+            "networkunit>=0.2.2",
             "nixio>=1.5.4",
             "pytest>=8.3",
             "ruff>=0.8",
-            "scikit-learn>=1.5",
             "setuptools>=77",
+            "viziphant>=0.4",
         ],
     },
 )
