@@ -9,17 +9,21 @@ __version__ = "0.1.0"
 # Add a name here and to the imports for type checkers below.
 _LAZY = {
     "GenerativeRecordingExtractor": "spikeinterface_gen.extractors",
+    "GenerativeSorterStudy": "spikeinterface_gen.benchmark.study",
     "GenerativeSortingExtractor": "spikeinterface_gen.extractors",
     "LDNS": "spikeinterface_gen.models.ldns",
     "SimulatedDataset": "spikeinterface_gen.datasets.loading",
     "SpikeCounts": "spikeinterface_gen.counts",
     "ValidationReport": "spikeinterface_gen.validation.report",
+    "benchmark_sorters": "spikeinterface_gen.benchmark.study",
+    "export_recording_to_phy": "spikeinterface_gen.convert.phy",
     "find_watermark": "spikeinterface_gen.watermark",
     "generate_from_counts": "spikeinterface_gen.generation",
     "generate_with_ldns": "spikeinterface_gen.generation",
     "is_synthetic": "spikeinterface_gen.provenance",
     "load_dataset": "spikeinterface_gen.datasets.loading",
     "load_model": "spikeinterface_gen.models",
+    "make_controls": "spikeinterface_gen.benchmark.controls",
     "mark_synthetic": "spikeinterface_gen.provenance",
     "plot_rasters": "spikeinterface_gen.plotting",
     "read_neo": "spikeinterface_gen.convert.neo_files",
@@ -31,8 +35,12 @@ _LAZY = {
 __all__ = ["__version__", *_LAZY]
 
 if TYPE_CHECKING:
+    from spikeinterface_gen.benchmark.controls import make_controls as make_controls
+    from spikeinterface_gen.benchmark.study import GenerativeSorterStudy as GenerativeSorterStudy
+    from spikeinterface_gen.benchmark.study import benchmark_sorters as benchmark_sorters
     from spikeinterface_gen.convert.neo_files import read_neo as read_neo
     from spikeinterface_gen.convert.neo_files import write_neo as write_neo
+    from spikeinterface_gen.convert.phy import export_recording_to_phy as export_recording_to_phy
     from spikeinterface_gen.counts import SpikeCounts as SpikeCounts
     from spikeinterface_gen.datasets.loading import SimulatedDataset as SimulatedDataset
     from spikeinterface_gen.datasets.loading import load_dataset as load_dataset

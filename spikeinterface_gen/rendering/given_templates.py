@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from spikeinterface_gen.rendering.spatial_model import MS_AFTER, MS_BEFORE
 from spikeinterface_gen.rendering.templates import STILL, Templates, channel_order, pack
 
 if TYPE_CHECKING:
@@ -22,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["GivenTemplates", "drifting", "generated_by_spikeinterface", "given_templates"]
 
 _FIELD_UM = 30.0
+
+# SpikeInterface's own waveforms recover for longer than ours.
+_MS_BEFORE = 1.0
+_MS_AFTER = 3.0
 
 # Contacts of real probes are closer than the field is wide: without this, noise of templates would be amplified.
 _SMOOTHING = 1e-4
@@ -74,14 +77,7 @@ def given_templates(
     TypeError, ValueError
         If it is neither, or its sampling frequency, channels, unit of voltage or number do not fit.
     """
-    templates = spikeinterface_templates(source)
-    if not np.isclose(templates.sampling_frequency, sampling_frequency, rtol=1e-6):
-        raise ValueError(
-            f"templates are sampled at {templates.sampling_frequency:g} Hz and the recording at "
-            f"{sampling_frequency:g} Hz; pass sampling_frequency={templates.sampling_frequency:g}."
-        )
-    if not templates.is_in_uV:
-        raise ValueError("templates must be in µV (is_in_uV=True); set the gains of their recording and compute anew.")
+    templates = spikeinterface_templates(source, sampling_frequency)
     if templates.num_channels != len(contacts_um):
         raise ValueError(
             f"templates have {templates.num_channels} channels and the probe {len(contacts_um)}; "
@@ -107,14 +103,26 @@ def given_templates(
     )
 
 
-def spikeinterface_templates(source: Any) -> Any:
+def spikeinterface_templates(source: Any, sampling_frequency: float) -> Any:
     """Return the ``Templates`` of what was given: itself, or those that an analyzer has computed.
 
     Raises
     ------
     TypeError, ValueError
-        If it is neither, or the analyzer has not computed them.
+        If it is neither, the analyzer has not computed them, or they are not in µV or of another frequency in Hz.
     """
+    templates = _templates_of(source)
+    if not np.isclose(templates.sampling_frequency, sampling_frequency, rtol=1e-6):
+        raise ValueError(
+            f"templates are sampled at {templates.sampling_frequency:g} Hz and the recording at "
+            f"{sampling_frequency:g} Hz; pass sampling_frequency={templates.sampling_frequency:g}."
+        )
+    if not templates.is_in_uV:
+        raise ValueError("templates must be in µV (is_in_uV=True); set the gains of their recording and compute anew.")
+    return templates
+
+
+def _templates_of(source: Any) -> Any:
     from spikeinterface.core import SortingAnalyzer, Templates
 
     if isinstance(source, Templates):
@@ -197,7 +205,7 @@ def generated_by_spikeinterface(
         moved[:, axis] += d
         dense.append(
             generate_templates(
-                contacts_um[order], moved, sampling_frequency, ms_before=MS_BEFORE, ms_after=MS_AFTER, seed=seed
+                contacts_um[order], moved, sampling_frequency, ms_before=_MS_BEFORE, ms_after=_MS_AFTER, seed=seed
             )
         )
     waveforms = np.stack(dense)
@@ -206,7 +214,7 @@ def generated_by_spikeinterface(
         peaks > 1e-3 * peaks.max(axis=1, keepdims=True),
         order,
         waveforms.shape[2],
-        round(MS_BEFORE * sampling_frequency / 1000.0),
+        round(_MS_BEFORE * sampling_frequency / 1000.0),
         displacements_um,
         lambda unit, on: waveforms[:, unit][:, :, on],
     )

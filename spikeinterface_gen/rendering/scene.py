@@ -24,7 +24,14 @@ from spikeinterface_gen.rendering.parameters import (
     OF_OWN_TRACES,
     RenderingParameters,
 )
-from spikeinterface_gen.rendering.parent import ParentTraces, check_length, check_parent, load_parent, parent_probe
+from spikeinterface_gen.rendering.parent import (
+    ParentTraces,
+    check_length,
+    check_parent,
+    load_parent,
+    parent_as_dict,
+    parent_probe,
+)
 from spikeinterface_gen.rendering.probes import check_room, contact_positions_um, default_probe, place_units
 from spikeinterface_gen.rendering.renderer import Renderer
 from spikeinterface_gen.rendering.spatial_model import make_templates
@@ -78,8 +85,8 @@ class SceneSettings:
     ) -> SceneSettings:
         """Return the settings, or raise a TypeError or ValueError that names what does not fit."""
         parameters = RenderingParameters.from_keywords(rendering)
-        if templates is not None and templates != "spikeinterface":
-            spikeinterface_templates(templates)
+        if _given(templates):
+            spikeinterface_templates(templates, sampling_frequency)
         if templates is not None:
             _none_of(rendering, OF_OWN_TEMPLATES, "templates are given")
         check_motion(motion)
@@ -180,10 +187,8 @@ def make_scene(
     TypeError, ValueError
         If probe, templates, noise and parent do not fit each other, the units or the length.
     """
-    from spikeinterface_gen.rendering.parent import parent_as_dict
-
     parameters = settings.parameters
-    probe = settings.probe or _probe_of(settings, counts.num_units)
+    probe = settings.probe or _probe_of(settings, counts.num_units, sampling_frequency)
     contacts_um = contact_positions_um(probe)
     for name, recording in (("parent_recording", settings.parent), ("noise_recording", settings.noise)):
         if recording is not None and recording.get_num_channels() != len(contacts_um):
@@ -197,7 +202,7 @@ def make_scene(
     displacements_um = template_displacements_um(motion, parameters.drift_step_um)
     axis = 1 if motion is None else motion.dim
 
-    if settings.templates is None or settings.templates == "spikeinterface":
+    if not _given(settings.templates):
         check_room(counts.num_units, len(contacts_um))
         locations_um = place_units(counts, contacts_um, seed)
         if settings.templates is None:
@@ -227,18 +232,23 @@ def make_scene(
     )
 
 
-def _probe_of(settings: SceneSettings, num_units: int) -> Probe:
+def _probe_of(settings: SceneSettings, num_units: int, sampling_frequency: float) -> Probe:
     """The probe that comes with a parent recording, or with templates, in the order of their channels."""
     if settings.parent is not None:
         return parent_probe(settings.parent)
-    if settings.templates is None or settings.templates == "spikeinterface":
+    if not _given(settings.templates):
         return default_probe(num_units) if settings.noise is None else parent_probe(settings.noise)
-    probe = spikeinterface_templates(settings.templates).probe
+    probe = spikeinterface_templates(settings.templates, sampling_frequency).probe
     if probe is None:
         raise ValueError("templates come without a probe; pass probe=.")
     probe = probe.copy()
     probe.set_device_channel_indices(np.arange(probe.get_contact_count()))
     return probe
+
+
+def _given(templates: Any) -> bool:
+    """Whether templates are somebody's own, rather than to be made."""
+    return templates is not None and not (isinstance(templates, str) and templates == "spikeinterface")
 
 
 def _levels_uv(templates: Any) -> np.ndarray | None:

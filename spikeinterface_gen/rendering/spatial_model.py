@@ -26,12 +26,12 @@ from spikeinterface_gen.randomness import uniforms
 from spikeinterface_gen.rendering.parameters import RenderingParameters
 from spikeinterface_gen.rendering.templates import STILL, Templates, channel_order, pack
 
-__all__ = ["MS_AFTER", "MS_BEFORE", "make_templates"]
+__all__ = ["make_templates"]
 
 _WAVEFORMS = Path(__file__).parent.parent / "data" / "wavemap" / "waveforms_625x48.npy"
 _WAVEFORM_HZ = 30000.0
-MS_BEFORE = 1.0
-MS_AFTER = 2.0
+_MS_BEFORE = 1.0
+_MS_AFTER = 2.0
 
 
 def make_templates(
@@ -67,8 +67,8 @@ def make_templates(
     shape = np.minimum((u[:, 0] * len(shapes)).astype(int), len(shapes) - 1)
     amplitude_uv = _amplitudes_uv(u[:, 1], parameters)
 
-    num_before = round(MS_BEFORE * sampling_frequency / 1000.0)
-    num_samples = num_before + round(MS_AFTER * sampling_frequency / 1000.0)
+    num_before = round(_MS_BEFORE * sampling_frequency / 1000.0)
+    num_samples = num_before + round(_MS_AFTER * sampling_frequency / 1000.0)
     time_ms = (np.arange(num_samples) - num_before) * 1000.0 / sampling_frequency
     taper = _taper(time_ms)
 
@@ -119,7 +119,7 @@ def _decay(distance_um: np.ndarray, parameters: RenderingParameters) -> np.ndarr
 
 def _taper(time_ms: np.ndarray) -> np.ndarray:
     """1, falling to 0 in the first and last quarter of a millisecond: templates begin and end at 0."""
-    edge = np.minimum(time_ms + MS_BEFORE, MS_AFTER - time_ms) / 0.25
+    edge = np.minimum(time_ms + _MS_BEFORE, _MS_AFTER - time_ms) / 0.25
     return np.sin(0.5 * np.pi * np.clip(edge, 0.0, 1.0)) ** 2
 
 

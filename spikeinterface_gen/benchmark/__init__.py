@@ -1,0 +1,5 @@
+"""Spike sorters on recordings whose units fire together, beside controls whose units do not.
+
+``controls`` makes the recordings that differ in their spikes alone; ``study`` runs sorters on them, in
+SpikeInterface's ``SorterStudy``; ``effects`` says how much it matters, with intervals; ``figures`` draws it.
+"""
