@@ -88,8 +88,8 @@ def plot_validation(report: ValidationReport) -> Figure:
     matplotlib.figure.Figure
     """
     with _style():
-        figure = _figure(11.0, 14.5)
-        rows: Any = figure.subfigures(6, 1, height_ratios=[0.22, 1.3, 1, 1, 1, 1.15])
+        figure = _figure(11.0, 17.0)
+        rows: Any = figure.subfigures(6, 1, height_ratios=[0.22, 1.3, 1, 1, 1, 1.9])
         origin = (
             "held-out against training trials" if report.has_train else "one half of the real trials against the other"
         )
@@ -179,11 +179,11 @@ def _population(ax: Axes, report: ValidationReport) -> None:
 def _intervals(ax: Axes, report: ValidationReport) -> None:
     for name in ("other real", "real", "synthetic"):
         shares = report.profiles[name].isi_shares
-        lengths = np.arange(len(shares)) * report.real.bin_size_ms
+        lengths = report.profiles[name].isi_lengths_bins * report.real.bin_size_ms
         shown = shares > 0
         ax.plot(lengths[shown], shares[shown], color=_COLOURS[name], linewidth=1.3, label=_label(report, name))
     _title(ax, report, "isi_distribution", "Inter-spike intervals")
-    ax.set(xlabel="interval (ms)", ylabel="share, mean over units", yscale="log")
+    ax.set(xlabel="interval (ms)", ylabel="share for each bin, mean over units", yscale="log")
 
 
 def _scatter(
@@ -291,7 +291,7 @@ def _ratios(ax: Axes, report: ValidationReport) -> None:
     largest = max([2.0, *(c.high for c in comparisons)])
     smallest = min([0.5, *(c.low for c in comparisons if c.low > 0)])
     ax.set(
-        title="All metrics (diamonds: flagged)",
+        title="All metrics (diamonds: flagged by the permutation test)",
         xlabel=f"value / floor, median and 95 % interval over {report.num_splits} splits",
         yticks=range(len(comparisons)),
         yticklabels=[c.metric.label for c in comparisons],

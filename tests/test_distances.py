@@ -6,20 +6,21 @@ from scipy.stats import gaussian_kde
 
 from spikeinterface_gen import SpikeCounts
 from spikeinterface_gen.models.psth import PSTHPoisson
-from spikeinterface_gen.validation.comparison import Comparison, compare_metric
-from spikeinterface_gen.validation.distances import (
+from spikeinterface_gen.validation.breakdown import by_area, by_condition, conditions
+from spikeinterface_gen.validation.comparison import compare_metrics
+from spikeinterface_gen.validation.copies import num_copies
+from spikeinterface_gen.validation.design import Design, equal_number
+from spikeinterface_gen.validation.distances import compare, floors
+from spikeinterface_gen.validation.layout import Layout
+from spikeinterface_gen.validation.metrics import (
     METRICS,
     MIN_INTERVALS,
     PAPER_METRICS,
-    compare,
-    draw_split,
-    equal_number,
-    floors,
     population_count_divergence,
     population_count_divergence_paper,
-    rmse,
 )
-from spikeinterface_gen.validation.reliability import agreement, correlation, excess, reliability
+from spikeinterface_gen.validation.permutation import maximum_test, permutation_test
+from spikeinterface_gen.validation.reliability import agreement, correlation, excess, spearman_brown
 from spikeinterface_gen.validation.statistics import TrialStatistics
 
 
@@ -83,7 +84,7 @@ def test_compare_gives_nan_where_nothing_can_be_said():
 def test_identical_trials_have_no_distance(metric):
     counts = TrialStatistics(correlated(20, 4, units=8))
     metric = METRICS[metric]
-    assert metric.distance(metric.of_real(counts), metric.statistic(counts, None)) == 0
+    assert metric.distance(metric.of_real(counts), metric.statistic(counts)) == 0
 
 
 @pytest.mark.parametrize("with_train", [True, False])
@@ -93,14 +94,47 @@ def test_floors_are_of_fresh_draws_of_equal_number(with_train):
     assert draws.shape == (6,)
     assert len(np.unique(draws)) == 6
     np.testing.assert_array_equal(draws, floors(real, train if with_train else None, "rate", num_splits=6, seed=1))
-    # By hand: the same draw, the same distance.
-    number = equal_number(40, 40, 90 if with_train else None)
-    split = draw_split(number, 40, number, 90 if with_train else None, 1, 0)
-    assert number == (40 if with_train else 20)
-    other = (train if with_train else real)[split.other_real]
-    assert draws[0] == pytest.approx(rmse(real[split.real].rates_hz, other.rates_hz))
-    if not with_train:
-        assert not np.intersect1d(split.real, split.other_real).size
+
+
+@pytest.mark.parametrize("num_train", [90, None])
+def test_splits_are_matched_groups_of_distinct_trials(num_train):
+    real, synthetic, train = correlated(47, 5, units=3), correlated(50, 6, units=3), correlated(100, 7, units=3)
+    number = equal_number(47, 50, num_train)
+    layout = Layout.of(real)
+    design = Design(real, synthetic, train[:num_train] if num_train else None, number, seed=1, layout=layout)
+    assert number == (45 if num_train else 23)
+    for side, counts in ((design.real, 47), (design.synthetic, 50), (design.train, 90)):
+        if side is not None:
+            trials = np.concatenate(side.trials)
+            assert len(np.unique(trials)) == len(trials) == side.copies * number
+            assert trials.max() < counts
+    splits = design.splits(8)
+    sizes = np.concatenate([side.sizes for side in (design.real, design.synthetic, design.train) if side])
+    for split in splits:
+        assert all(weights @ sizes == number for weights in split)
+        assert not np.any(split.real * split.other_real)
+    others = np.stack([split.other_real for split in splits])
+    assert len(np.unique(others, axis=0)) == 8
+    halves = design.halves(design.real, 3)
+    assert not np.any(halves[0] * halves[1])
+    np.testing.assert_array_equal(halves[0] @ sizes, halves[1] @ sizes)
+    # The statistics of a split are those of its trials, taken alone.
+    chosen = np.concatenate([t for t, w in zip(design.real.trials, splits[0].real, strict=False) if w])
+    (statistics,) = design.statistics(splits[0].real[None])
+    np.testing.assert_allclose(statistics.rates_hz(), real[np.sort(chosen)].rates_hz)
+
+
+def test_relabellings_keep_sizes_and_mix_both_sides():
+    real, synthetic = correlated(50, 5, units=2), correlated(120, 6, units=2)
+    design = Design(real, synthetic, None, 25, seed=0, layout=Layout.of(real))
+    ours, theirs = design.relabellings(30)
+    sizes = np.concatenate([design.real.sizes, design.synthetic.sizes])
+    np.testing.assert_array_equal(ours @ sizes, np.full(31, 50))
+    np.testing.assert_array_equal(theirs @ sizes, np.full(31, 75))
+    np.testing.assert_array_equal(ours + theirs, np.ones_like(ours))
+    np.testing.assert_array_equal(ours[0], np.arange(len(sizes)) < len(design.real.sizes))
+    assert 0.3 < ours[1:, : len(design.real.sizes)].mean() < 0.5
+    assert design.num_relabellings() > 1e6
 
 
 def test_floors_shrink_with_the_number_of_trials():
@@ -137,15 +171,18 @@ def noisy(truth, seed, num_trials=60):
     return truth + np.random.default_rng(seed).normal(0, 3.0, (num_trials, len(truth)))
 
 
+def share_of_signal(trials):
+    """From the correlation of random halves."""
+    halves = [np.split(np.random.default_rng(k).permutation(len(trials)), 2) for k in range(5)]
+    return spearman_brown([correlation(*(trials[half].mean(axis=0) for half in pair)) for pair in halves])
+
+
 def test_reliability_is_the_share_of_signal():
     truth = np.random.default_rng(11).normal(0, 0.5, 2000)
     noise_variance = 3.0**2 / 60
-    trials = noisy(truth, 0)
-    share = reliability(lambda chosen: trials[chosen].mean(axis=0), 60)
-    assert share == pytest.approx(truth.var() / (truth.var() + noise_variance), abs=0.05)
-    nothing = noisy(np.zeros(2000), 1)
-    assert reliability(lambda chosen: nothing[chosen].mean(axis=0), 60) == pytest.approx(0, abs=0.1)
-    assert np.isnan(reliability(lambda chosen: trials[chosen].mean(axis=0), 1))
+    assert share_of_signal(noisy(truth, 0)) == pytest.approx(truth.var() / (truth.var() + noise_variance), abs=0.05)
+    assert share_of_signal(noisy(np.zeros(2000), 1)) == pytest.approx(0, abs=0.1)
+    assert np.isnan(spearman_brown([float("nan")]))
 
 
 def test_agreement_is_freed_of_noise():
@@ -153,7 +190,7 @@ def test_agreement_is_freed_of_noise():
     truth = rng.normal(0, 0.5, 2000)
     sides = noisy(truth, 2), noisy(truth, 3), noisy(rng.normal(0, 0.5, 2000), 4)
     real, same, different = (side.mean(axis=0) for side in sides)
-    shares = [reliability(lambda chosen, side=side: side[chosen].mean(axis=0), 60) for side in sides]
+    shares = [share_of_signal(side) for side in sides]
     assert correlation(real, same) < 0.75
     assert agreement(correlation(real, same), shares[0], shares[1]) == pytest.approx(1.0, abs=0.08)
     assert agreement(correlation(real, different), shares[0], shares[2]) == pytest.approx(0.0, abs=0.1)
@@ -177,32 +214,38 @@ def test_excess_is_what_noise_does_not_explain():
 
 
 def comparisons(real, synthetic, train, names):
-    sides = [TrialStatistics(counts) for counts in (real, synthetic, train)]
     number = equal_number(real.num_trials, synthetic.num_trials, train.num_trials)
-    splits = [draw_split(number, real.num_trials, synthetic.num_trials, train.num_trials, 0, k) for k in range(20)]
-    return {name: compare_metric(METRICS[name], *sides, splits) for name in names}
+    design = Design(real, synthetic, train, number, seed=0, layout=Layout.of(real, synthetic, train))
+    metrics = {name: METRICS[name] for name in names}
+    test = permutation_test(metrics, design, num_permutations=99)
+    found, left_out = compare_metrics(metrics, design, test, num_splits=20)
+    assert not left_out
+    return found
 
 
 def test_the_same_process_is_at_its_floor_and_agrees():
     real, synthetic, train = (correlated(n, seed) for n, seed in ((60, 13), (60, 14), (240, 15)))
     for name, result in comparisons(real, synthetic, train, METRICS).items():
-        assert isinstance(result, Comparison)
         assert not result.flagged, name
-        assert 0.3 < result.ratio < 2.0, name
+        # A single number can lie anywhere near its floor.
+        assert 0.3 < result.ratio < 2.0 or name == "dimensionality", name
         assert result.low < result.ratio < result.high
-        if name in ("rate", "correlation", "autocorrelogram", "cross_correlogram"):
+        if name in ("rate", "correlation", "autocorrelogram", "cross_correlogram", "correlation_5_bins"):
             assert result.agreement == pytest.approx(1.0, abs=0.1), name
             assert result.of_ceiling == pytest.approx(1.0, abs=0.15), name
             assert result.excess < 0.35, name
 
 
 def test_independent_units_are_told_apart_by_what_they_lack():
-    real, train = correlated(60, 16), correlated(240, 17)
+    real, train = correlated(60, 1000), correlated(240, 1001)
     synthetic = PSTHPoisson().fit(train).sample(60, seed=0)
     results = comparisons(real, synthetic, train, METRICS)
-    for name in ("population_count", "correlation", "fano_factor", "autocorrelogram", "cross_correlogram"):
+    for name in ("population_count", "correlation", "fano_factor", "autocorrelogram", "cross_correlogram", "synchrony",
+                 "noise_correlation", "spike_time_tiling", "power_spectrum",
+                 "correlation_5_bins", "correlation_20_bins"):  # fmt: skip
         assert results[name].flagged, name
-    assert not results["rate"].flagged
+    for name in ("rate", "psth", "drift", "signal_correlation"):
+        assert not results[name].flagged, name
     assert results["correlation"].excess > 0.8
     assert results["correlation"].of_ceiling < 0.3
 
@@ -223,3 +266,98 @@ def test_a_unit_silent_on_one_side_is_left_out_of_value_and_floor():
 def test_paper_metrics_are_the_four_of_the_paper():
     assert list(PAPER_METRICS) == ["population_count", "correlation", "isi_mean", "isi_sd"]
     assert list(compare(correlated(5, 21), correlated(5, 22), paper=True)) == list(PAPER_METRICS)
+
+
+# ---- the test of the maximum -----------------------------------------------------------------
+
+
+def chi(rng, rows, dof=8):
+    """Root mean squares of independent noise: distances where there is nothing to find."""
+    return np.sqrt(np.square(rng.normal(size=(rows, 12, dof))).mean(axis=2))
+
+
+def test_of_twelve_metrics_without_a_difference_anything_is_flagged_in_one_case_of_twenty():
+    rng = np.random.default_rng(0)
+    flagged = [(maximum_test(chi(rng, 200), [False] * 12)[0] <= 0.05).any() for _ in range(600)]
+    assert 0.025 < np.mean(flagged) < 0.08
+
+
+def test_a_difference_of_the_detectable_size_is_flagged_in_four_cases_of_five():
+    rng = np.random.default_rng(1)
+    found = []
+    for _ in range(300):
+        distances = chi(rng, 200)
+        detectable = maximum_test(distances, [False] * 12)[2][3]
+        shift = np.zeros(8)
+        shift[:] = detectable
+        distances[0, 3] = np.sqrt(np.square(rng.normal(size=8) + shift).mean())
+        found.append(maximum_test(distances, [False] * 12)[0][3] <= 0.05)
+    assert 0.65 < np.mean(found) < 0.95
+
+
+def test_step_down_tests_what_is_left_without_what_was_found():
+    rng = np.random.default_rng(2)
+    distances = chi(rng, 200)
+    distances[0, :3] = 9.0
+    p, scores, _ = maximum_test(distances, [False] * 12)
+    np.testing.assert_allclose(p[:3], 1 / 200)
+    assert (p[3:] > 0.05).all()
+    assert (scores[:3] > 10).all()
+
+
+def test_distances_that_are_not_defined_or_never_differ_are_not_tested():
+    distances = chi(np.random.default_rng(3), 100)
+    distances[5, 0] = np.nan
+    distances[:, 1] = 0.0
+    p, scores, detectable = maximum_test(distances, [False] * 12)
+    for values in (p, scores, detectable):
+        assert np.isnan(values[:2]).all()
+        assert np.isfinite(values[2:]).all()
+
+
+# ---- parts and copies ------------------------------------------------------------------------
+
+
+def test_a_wrong_area_is_wrong_by_itself():
+    real, synthetic, train = (correlated(n, seed) for n, seed in ((40, 23), (40, 24), (80, 25)))
+    values = synthetic.counts.copy()
+    values[::2, :, :6] = 0
+    design = Design(real, SpikeCounts(values, 10.0), train, 40, seed=0, layout=Layout.of(real))
+    areas = np.repeat(["CA1", "VISp", "rare"], [6, 20, 4])
+    ratios = {(part.name, part.metric.name): part.ratio for part in by_area(design, areas)}
+    assert {name for name, _ in ratios} == {"CA1", "VISp"}
+    assert ratios["CA1", "rate"] > 2
+    assert ratios["CA1", "noise_correlation"] > 2
+    for metric in ("rate", "psth", "correlation", "isi_mean"):
+        assert 0.5 < ratios["VISp", metric] < 1.6, metric
+
+
+def test_conditions_are_compared_one_by_one():
+    real, synthetic = correlated(60, 26), correlated(60, 27)
+    stimulus = np.arange(60) % 3
+    values = synthetic.counts.copy()
+    values[stimulus == 1, 4:] = 0
+    rare = np.where(np.arange(60) < 3, "no", "yes")
+    real, synthetic = (
+        SpikeCounts(c, 10.0, covariates={"stimulus": stimulus, "go": rare, "time": np.arange(60.0)})
+        for c in (real.counts, values)
+    )
+    known = conditions(real, synthetic)
+    assert list(known) == ["stimulus", "go"]
+    parts, notes = by_condition(real, synthetic, None, known, 0)
+    ratios = {(part.of, part.name, part.metric.name): part.ratio for part in parts}
+    assert ratios["stimulus", "1", "rate"] > 2
+    assert ratios["stimulus", "0", "rate"] < 1.6
+    assert any("Too few trials have go = no" in note for note in notes)
+    lacking = synthetic[stimulus != 2]
+    _, notes = by_condition(real, lacking, None, conditions(real, lacking), 0)
+    assert any("No synthetic trial has stimulus = 2" in note for note in notes)
+
+
+def test_copies_are_found_whatever_their_dtype():
+    real, other = correlated(20, 28), correlated(10, 29)
+    mixed = SpikeCounts(np.concatenate([other.counts, real.counts[3:7]]).astype(np.uint16), 10.0)
+    assert num_copies(mixed, real) == 4
+    assert num_copies(other, real) == 0
+    silent = SpikeCounts(np.zeros((4, 40, 30), np.uint8), 10.0)
+    assert num_copies(silent, silent) == 0

@@ -1,4 +1,4 @@
-"""One metric between real and synthetic trials, beside the same between real and real.
+"""Metrics between real and synthetic trials, beside the same between real and real.
 
 Everything is measured on ``num_splits`` splits, each with as many real, synthetic and other real trials
 and with the same units on all sides, so that the ratio of the two distances is fair.
@@ -9,25 +9,25 @@ fresh trials would resemble them, by (1 − f) in variance, while the pool of al
 which adds f. The s.d. over splits is therefore widened by √((1 + f) / (1 − f)). Without training trials both
 sides are halves drawn anew for every split; then the s.d. over splits is taken as it is, which is wide.
 
-A metric is flagged where even the lower end of its ratio is above 1. Real trials in the place of synthetic
-ones were flagged in 1 to 7 % of cases, metric by metric, with training trials (nominal 2.5 %), and in less
-without: each metric is tested for itself.
+What is flagged does not depend on these intervals: see :mod:`spikeinterface_gen.validation.permutation`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from spikeinterface_gen.validation.distances import Metric, Split
-from spikeinterface_gen.validation.reliability import agreement, correlation, excess, reliability
-from spikeinterface_gen.validation.statistics import TrialStatistics
+from spikeinterface_gen.validation.design import Design, Side, batches
+from spikeinterface_gen.validation.metrics import Metric
+from spikeinterface_gen.validation.permutation import LEVEL, MaximumTest
+from spikeinterface_gen.validation.reliability import agreement, correlation, excess, spearman_brown
 
-__all__ = ["Comparison", "compare_metric"]
+__all__ = ["Comparison", "compare_metrics"]
 
 _COVERAGE = 0.95
+_NUM_HALVINGS = 5
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ class Comparison:
         Distance of synthetic, and of other real trials, from real ones.
     low, high : float
         95 % interval of the ratio.
+    p, score : float
+        Of the permutation test: probability of a difference as large in any metric where there is none, and the
+        distance in s.d. above its mean over relabellings. NaN where there was no test.
+    detectable : float
+        Smallest difference, beyond sampling noise, that the test flags in 80 % of cases; in the metric's unit.
     excess, agreement : float
         See :mod:`spikeinterface_gen.validation.reliability`; NaN for histograms.
     of_ceiling : float
@@ -55,6 +60,9 @@ class Comparison:
     floors: np.ndarray
     low: float
     high: float
+    p: float
+    score: float
+    detectable: float
     excess: float
     agreement: float
     of_ceiling: float
@@ -78,64 +86,100 @@ class Comparison:
 
     @property
     def flagged(self) -> bool:
-        """Whether the synthetic trials are further from real ones than real trials are."""
-        return self.low > 1.0
+        """Whether the permutation test tells the synthetic trials from real ones by this metric."""
+        return self.p <= LEVEL
 
 
-def compare_metric(
-    metric: Metric,
-    real: TrialStatistics,
-    synthetic: TrialStatistics,
-    other_real: TrialStatistics,
-    splits: Sequence[Split],
-    *,
-    seed: int = 0,
-) -> Comparison | str:
-    """Compare one metric over splits.
+@dataclass
+class _Splits:
+    """What is collected of one metric over the splits."""
+
+    values: np.ndarray
+    floors: np.ndarray
+    used: np.ndarray
+    plain: np.ndarray
+    capacity: int = 0
+
+    @classmethod
+    def empty(cls, number: int) -> _Splits:
+        values, floors, used = np.full((3, number), np.nan)
+        return cls(values, floors, used, np.full((number, 2), np.nan))
+
+    def problem(self, num_trials: int) -> str:
+        """Why the metric says nothing; empty where it does."""
+        if not np.all(np.isfinite(self.values) & np.isfinite(self.floors)):
+            return f"not defined for {num_trials} trials on either side: too few spikes, or trials too short"
+        return "real trials do not differ in it at all" if np.any(self.floors == 0) else ""
+
+
+def compare_metrics(
+    metrics: Mapping[str, Metric], design: Design, test: MaximumTest, *, num_splits: int
+) -> tuple[dict[str, Comparison], dict[str, str]]:
+    """Compare metrics over splits.
 
     Parameters
     ----------
-    metric : Metric
-    real, synthetic, other_real : TrialStatistics
-        Of the trials that ``splits`` points into; ``other_real`` is ``real`` where real trials are halved.
-    splits : sequence of Split
-    seed : int
-        Of the halvings behind excess and agreement.
+    metrics : mapping from str to Metric
+    design : Design
+    test : MaximumTest
+        Of these metrics on this design.
+    num_splits : int
 
     Returns
     -------
-    Comparison, or str
-        Why there is none.
+    comparisons : dict from str to Comparison
+    left_out : dict from str to str
+        Why there is none of the other metrics.
     """
-    values, floors, used = np.empty(len(splits)), np.empty(len(splits)), np.empty(len(splits))
-    plain = np.full((len(splits), 2), np.nan)
-    ours = _LastOf(lambda trials: metric.of_real(real, trials))
-    theirs = _LastOf(lambda trials: metric.statistic(synthetic, trials))
-    for k, split in enumerate(splits):
-        reference, generated = ours(split.real), theirs(split.synthetic)
-        other = metric.statistic(other_real, split.other_real)
-        if metric.elements != "bins":
-            # Left out on one side means left out on all three: value and floor are of the same elements.
-            reference = np.where(np.isfinite(generated) & np.isfinite(other), reference, np.nan)
-        values[k], floors[k] = metric.distance(reference, generated), metric.distance(reference, other)
-        used[k] = _num_elements(metric, reference)
-        if metric.is_elementwise:
-            plain[k] = correlation(reference, generated), correlation(reference, other)
-    if not np.all(np.isfinite(values) & np.isfinite(floors)):
-        return f"too few spikes in {len(splits[0].real)} trials on either side"
-    if np.any(floors == 0):
-        return "real trials do not differ in it at all"
+    found = _over_splits(metrics, design, num_splits)
+    problems = {name: of_metric.problem(design.number) for name, of_metric in found.items()}
+    kept = {name: metric for name, metric in metrics.items() if not problems[name]}
+    corrected = _corrected({name: metric for name, metric in kept.items() if metric.is_elementwise}, design, found)
+    comparisons = {}
+    for name, metric in kept.items():
+        of_metric = found[name]
+        low, high = _interval(of_metric.values / of_metric.floors, design.overlap)
+        over, agreed = corrected.get(name, (float("nan"), float("nan")))
+        with_synthetic, with_real = np.median(of_metric.plain, axis=0)
+        num_elements = int(np.median(of_metric.used))
+        comparisons[name] = Comparison(
+            metric=metric,
+            values=of_metric.values,
+            floors=of_metric.floors,
+            low=low,
+            high=high,
+            p=test.p[name],
+            score=test.scores[name],
+            detectable=test.detectable[name],
+            excess=over,
+            agreement=agreed,
+            of_ceiling=float(with_synthetic / with_real) if with_real > 0 else float("nan"),
+            num_elements=num_elements,
+            num_left_out=max(of_metric.capacity - num_elements, 0),
+        )
+    return comparisons, {name: problem for name, problem in problems.items() if problem}
 
-    overlap = 0.0 if other_real is real else len(splits[0].other_real) / other_real.counts.num_trials
-    low, high = _interval(values / floors, overlap)
-    num_elements = int(np.median(used))
-    over, agreed, of_ceiling = float("nan"), float("nan"), float("nan")
-    if metric.is_elementwise:
-        over, agreed = _corrected(metric, real, synthetic, float(np.median(values)), float(np.median(floors)), seed)
-        with_synthetic, with_real = np.median(plain, axis=0)
-        of_ceiling = float(with_synthetic / with_real) if with_real > 0 else float("nan")
-    left_out = max(_capacity(metric, reference) - num_elements, 0)
-    return Comparison(metric, values, floors, low, high, over, agreed, of_ceiling, num_elements, left_out)
+
+def _over_splits(metrics: Mapping[str, Metric], design: Design, num_splits: int) -> dict[str, _Splits]:
+    found = {name: _Splits.empty(num_splits) for name in metrics}
+    splits = design.splits(num_splits)
+    for part in batches(np.arange(num_splits)):
+        sides = [design.statistics(np.stack([splits[k][side] for k in part])) for side in range(3)]
+        for k, real, synthetic, other_real in zip(part, *sides, strict=True):
+            for name, metric in metrics.items():
+                of_metric = found[name]
+                reference = metric.of_real(real)
+                generated, other = metric.statistic(synthetic), metric.statistic(other_real)
+                if metric.elements != "bins":
+                    # Left out on one side means left out on all three: value and floor are of the same elements.
+                    reference = np.where(np.isfinite(generated) & np.isfinite(other), reference, np.nan)
+                of_metric.values[k] = metric.distance(reference, generated)
+                of_metric.floors[k] = metric.distance(reference, other)
+                of_metric.used[k] = _num_elements(metric, reference)
+                of_metric.capacity = _capacity(metric, reference)
+                if metric.is_elementwise:
+                    of_metric.plain[k] = correlation(reference, generated), correlation(reference, other)
+    return found
 
 
 def _interval(ratios: np.ndarray, overlap: float) -> tuple[float, float]:
@@ -152,35 +196,39 @@ def _interval(ratios: np.ndarray, overlap: float) -> tuple[float, float]:
 
 
 def _corrected(
-    metric: Metric, real: TrialStatistics, synthetic: TrialStatistics, value: float, floor: float, seed: int
-) -> tuple[float, float]:
+    metrics: Mapping[str, Metric], design: Design, found: Mapping[str, _Splits]
+) -> dict[str, tuple[float, float]]:
     """Excess and agreement; both are corrected for the number of trials, so all of either side take part."""
-    vectors = metric.of_real(real), metric.statistic(synthetic, None)
-    defined = np.isfinite(vectors[0])
-    reliabilities = []
-    for side in (real, synthetic):
+    assert design.synthetic is not None
+    sides = (design.real, design.synthetic)
+    real, synthetic = (design.statistics(design.everything(side))[0] for side in sides)
+    vectors = {name: (metric.of_real(real), metric.statistic(synthetic)) for name, metric in metrics.items()}
+    defined = {name: np.isfinite(pair[0]) for name, pair in vectors.items()}
+    of_real, of_synthetic = (_reliabilities(metrics, design, side, defined) for side in sides)
+    result = {}
+    for name, pair in vectors.items():
+        signal_variance = float(np.var(pair[0][defined[name]], dtype=np.float64)) * of_real[name]
+        value, floor = float(np.median(found[name].values)), float(np.median(found[name].floors))
+        result[name] = (
+            excess(value, floor, signal_variance),
+            agreement(correlation(*pair), of_real[name], of_synthetic[name]),
+        )
+    return result
 
-        def statistic(trials: np.ndarray, side: TrialStatistics = side) -> np.ndarray:
-            return np.where(defined, metric.statistic(side, trials), np.nan)
 
-        reliabilities.append(reliability(statistic, side.counts.num_trials, seed=seed))
-    signal_variance = float(np.var(vectors[0][defined], dtype=np.float64)) * reliabilities[0]
-    return excess(value, floor, signal_variance), agreement(correlation(*vectors), *reliabilities)
-
-
-class _LastOf:
-    """A function of trials that remembers its last value: often all splits hold the same real trials."""
-
-    def __init__(self, function: Callable[[np.ndarray], np.ndarray]) -> None:
-        self._function = function
-        self._trials: np.ndarray | None = None
-        self._value = np.empty(0)
-
-    def __call__(self, trials: np.ndarray) -> np.ndarray:
-        trials = np.sort(trials)
-        if self._trials is None or not np.array_equal(trials, self._trials):
-            self._trials, self._value = trials, self._function(trials)
-        return self._value
+def _reliabilities(
+    metrics: Mapping[str, Metric], design: Design, side: Side, defined: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    halves = [design.statistics(weights) for weights in design.halves(side, _NUM_HALVINGS)]
+    return {
+        name: spearman_brown(
+            [
+                correlation(np.where(defined[name], metric.statistic(first), np.nan), metric.statistic(second))
+                for first, second in zip(*halves, strict=True)
+            ]
+        )
+        for name, metric in metrics.items()
+    }
 
 
 def _num_elements(metric: Metric, values: np.ndarray) -> int:
@@ -190,7 +238,7 @@ def _num_elements(metric: Metric, values: np.ndarray) -> int:
     defined = np.isfinite(values)
     if metric.elements == "pairs":
         return int(defined.sum() if values.ndim == 1 else defined.any(axis=0).sum() // 2)
-    return int(defined.reshape(-1, values.shape[-1]).any(axis=0).sum())
+    return int(defined.reshape(-1, values.shape[-1]).any(axis=0).sum()) if defined.size else 0
 
 
 def _capacity(metric: Metric, values: np.ndarray) -> int:

@@ -7,6 +7,7 @@ trials. Spike trains have their spikes at the interior points of their bins, as 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,13 +22,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "autocorrelograms",
+    "complexity_histogram",
     "correlations",
+    "correlations_of",
     "cross_correlograms",
     "cv2",
     "fano_factors",
     "isi_mean_s",
     "isi_sd_s",
+    "lv",
+    "population_couplings",
+    "power_spectra",
+    "psth_hz",
     "rates_hz",
+    "spike_time_tilings",
     "spike_trains",
 ]
 
@@ -84,27 +92,108 @@ def isi_sd_s(counts: SpikeCounts) -> np.ndarray:
 def cv2(counts: SpikeCounts) -> np.ndarray:
     """CV2 of each unit by ``elephant.statistics.cv2``, trials weighted by their pairs of intervals, shape (units,)."""
     from elephant.statistics import cv2 as cv2_of_intervals
-    from elephant.statistics import isi
 
-    total, number = np.zeros(counts.num_units), np.zeros(counts.num_units)
+    return _over_pairs_of_intervals(counts, cv2_of_intervals)
+
+
+def lv(counts: SpikeCounts) -> np.ndarray:
+    """Lv of each unit by ``elephant.statistics.lv``, trials weighted by their pairs of intervals, shape (units,)."""
+    from elephant.statistics import lv as lv_of_intervals
+
+    return _over_pairs_of_intervals(counts, lv_of_intervals)
+
+
+def psth_hz(counts: SpikeCounts, factor: int) -> np.ndarray:
+    """Rate of each unit over a trial in ``factor`` bins, by ``elephant.statistics.time_histogram``, in Hz.
+
+    Shape (wide bins, units). Spikes in what is left over at the end of a trial do not count.
+    """
+    import quantities as pq
+    from elephant.statistics import time_histogram
+
+    num_wide = counts.max_bins // factor
+    kept = counts.num_bins // factor * factor
+    inside = np.arange(counts.max_bins) < kept[:, None]
+    padded = SpikeCounts((counts.counts * inside[:, :, None])[:, : num_wide * factor], counts.bin_size_ms)
+    by_unit = zip(*spike_trains(padded), strict=True)
+    width = factor * counts.bin_size_ms * pq.ms
+    total = np.stack([time_histogram(list(trains), width).magnitude.ravel() for trains in by_unit], axis=1)
+    trials = (np.arange(num_wide) < (kept // factor)[:, None]).sum(axis=0)
+    return total / (trials[:, None] * factor * counts.bin_size_ms / 1000.0)
+
+
+def complexity_histogram(counts: SpikeCounts) -> np.ndarray:
+    """Bins by the number of units that fire in them, by ``elephant.statistics.Complexity``, shape (units + 1,)."""
+    from elephant.statistics import Complexity
+
+    result = np.zeros(counts.num_units + 1, np.int64)
     for trial in spike_trains(counts):
-        for unit, train in enumerate(trial):
-            pairs = len(train) - 2
-            if pairs > 0:
-                total[unit] += pairs * cv2_of_intervals(isi(train))
-                number[unit] += pairs
-    return np.divide(total, number, out=np.full(counts.num_units, np.nan), where=number > 0)
+        histogram = Complexity(list(trial), bin_size=_bin_size(counts)).complexity_histogram
+        result[: len(histogram)] += histogram.astype(np.int64)
+    return result
+
+
+def spike_time_tilings(counts: SpikeCounts, reach_bins: int) -> np.ndarray:
+    """Tiling coefficient of each pair by ``elephant…spike_time_tiling_coefficient``, of one trial, (pairs,).
+
+    Spikes are at the centres of their bins, and dt reaches to the border of the last bin that they cover.
+
+    Raises
+    ------
+    ValueError
+        If there is more than one trial: the coefficient is of a pair of trains.
+    """
+    import neo
+    import quantities as pq
+    from elephant.spike_train_correlation import spike_time_tiling_coefficient
+
+    if counts.num_trials != 1:
+        raise ValueError(f"the spike time tiling coefficient is of one trial; got {counts.num_trials}.")
+    num_bins = int(counts.num_bins[0])
+    centres = np.arange(num_bins) + 0.5
+    trains = [
+        neo.SpikeTrain(np.repeat(centres, unit) * counts.bin_size_ms, t_stop=num_bins * counts.bin_size_ms, units="ms")
+        for unit in counts.counts[0, :num_bins].T
+    ]
+    dt = (reach_bins + 0.5) * counts.bin_size_ms * pq.ms
+    pairs = zip(*np.triu_indices(counts.num_units, 1), strict=True)
+    return np.array([spike_time_tiling_coefficient(trains[i], trains[j], dt=dt) for i, j in pairs])
+
+
+def power_spectra(counts: SpikeCounts, segment_bins: int) -> np.ndarray:
+    """Power spectral density of each unit's rate by ``elephant.spectral.welch_psd``, (frequencies, units)."""
+    import neo
+    import quantities as pq
+    from elephant.spectral import welch_psd
+
+    total, number = np.zeros((segment_bins // 2 + 1, counts.num_units)), 0
+    rate_hz = 1000.0 / counts.bin_size_ms
+    for trial, length in zip(counts.counts, counts.num_bins, strict=True):
+        segments = int(length) // segment_bins
+        rates = trial[: segments * segment_bins] * rate_hz
+        signal = neo.AnalogSignal(rates, units="dimensionless", sampling_rate=rate_hz * pq.Hz)
+        _, density = welch_psd(signal, len_segment=segment_bins, overlap=0)
+        total += segments * np.asarray(density).T
+        number += segments
+    return total / number
 
 
 def correlations(counts: SpikeCounts) -> np.ndarray:
     """Pearson correlation of each pair by ``elephant.spike_train_correlation.correlation_coefficient``, (pairs,)."""
-    from elephant.conversion import BinnedSpikeTrain
-    from elephant.spike_train_correlation import correlation_coefficient
+    return correlations_of(counts, 1)
 
-    binned = BinnedSpikeTrain(
-        counts.counts[counts.mask].T.astype(np.int64), bin_size=_bin_size(counts), t_start=_zero()
-    )
-    return correlation_coefficient(binned)[np.triu_indices(counts.num_units, 1)]
+
+def correlations_of(counts: SpikeCounts, factor: int) -> np.ndarray:
+    """Pearson correlation of the counts in ``factor`` bins by ``elephant…correlation_coefficient``, (pairs,)."""
+    return _correlation_matrix(_wide(counts, factor), counts)[np.triu_indices(counts.num_units, 1)]
+
+
+def population_couplings(counts: SpikeCounts, factor: int) -> np.ndarray:
+    """Correlation of each unit with the sum of all others by ``elephant…correlation_coefficient``, (units,)."""
+    wide = _wide(counts, factor)
+    rests = wide.sum(axis=0) - wide
+    pairs = zip(wide, rests, strict=True)
+    return np.array([_correlation_matrix(np.stack(pair), counts)[0, 1] for pair in pairs])
 
 
 def autocorrelograms(counts: SpikeCounts, num_lags: int) -> np.ndarray:
@@ -134,6 +223,36 @@ def cross_correlograms(counts: SpikeCounts, num_lags: int) -> np.ndarray:
                 products = _coincidences(binned[i], binned[j], num_lags)
                 result[:, i, j] = (products / bins - mean[i] * mean[j]) / np.sqrt(variance[i] * variance[j])
     return result
+
+
+def _over_pairs_of_intervals(counts: SpikeCounts, statistic: Callable[[np.ndarray], float]) -> np.ndarray:
+    """Mean over pairs of successive intervals, all trials together, NaN without a pair."""
+    from elephant.statistics import isi
+
+    total, number = np.zeros(counts.num_units), np.zeros(counts.num_units)
+    for trial in spike_trains(counts):
+        for unit, train in enumerate(trial):
+            pairs = len(train) - 2
+            if pairs > 0:
+                total[unit] += pairs * statistic(isi(train))
+                number[unit] += pairs
+    return np.divide(total, number, out=np.full(counts.num_units, np.nan), where=number > 0)
+
+
+def _wide(counts: SpikeCounts, factor: int) -> np.ndarray:
+    """Counts in ``factor`` bins, trials end to end, what is left over of each dropped, (units, wide bins)."""
+    pieces = [
+        trial[: length // factor * factor].reshape(-1, factor, counts.num_units).sum(axis=1)
+        for trial, length in zip(counts.counts.astype(np.int64), counts.num_bins, strict=True)
+    ]
+    return np.concatenate(pieces).T
+
+
+def _correlation_matrix(rows: np.ndarray, counts: SpikeCounts) -> np.ndarray:
+    from elephant.conversion import BinnedSpikeTrain
+    from elephant.spike_train_correlation import correlation_coefficient
+
+    return correlation_coefficient(BinnedSpikeTrain(rows, bin_size=_bin_size(counts), t_start=_zero()))
 
 
 def _pooled_intervals(counts: SpikeCounts) -> list[np.ndarray]:

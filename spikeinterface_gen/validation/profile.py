@@ -25,8 +25,10 @@ class Profile:
     correlations : array, shape (pairs,)
     population_shares : array, shape (largest count + 1,)
         Share of bins in which the population fires 0, 1, 2, … spikes.
-    isi_shares : array, shape (longest trial + 1,)
-        Share of intervals of 0, 1, 2, … bins, mean over units.
+    isi_lengths_bins : array of int, shape (lengths,)
+        Longest intervals, rounded to whole bins, that are counted together.
+    isi_shares : array, shape (lengths,)
+        Share of such intervals for each bin of length, mean over units.
     autocorrelograms : array, shape (groups, lags)
         Autocorrelation coefficients at lags 1, 2, … bins, mean over the units of each group.
     cross_correlograms : array, shape (groups, lags + 1)
@@ -42,6 +44,7 @@ class Profile:
     cv2: np.ndarray
     correlations: np.ndarray
     population_shares: np.ndarray
+    isi_lengths_bins: np.ndarray
     isi_shares: np.ndarray
     autocorrelograms: np.ndarray
     cross_correlograms: np.ndarray
@@ -59,37 +62,44 @@ def correlation_groups(correlations: np.ndarray, num_units: int) -> list[np.ndar
     return [np.sort(group) for group in groups]
 
 
-def profile(side: TrialStatistics, trials: np.ndarray, groups: list[np.ndarray]) -> Profile:
+def profile(side: TrialStatistics, groups: list[np.ndarray]) -> Profile:
     """Return the statistics of these trials; ``groups`` holds positions of units."""
-    num_units = side.counts.num_units
-    correlations = side.correlations(trials)
-    matrix = np.full((num_units, num_units), np.nan)
-    matrix[np.triu_indices(num_units, 1)] = correlations
-    auto = side.autocorrelograms(trials)
-    shares = np.diff(side.isi_distributions(trials), axis=0, prepend=0.0)
-    histogram = side.population_histogram(trials)
+    layout = side.layout
+    correlations = side.correlations()
+    matrix = _square(correlations, layout.correlation_units, layout.num_units)
+    auto, cross = side.autocorrelograms(), side.cross_correlograms()
+    place = np.full(layout.num_units, -1)
+    place[layout.pair_units] = np.arange(len(layout.pair_units))
+    lags = []
+    for group in groups:
+        chosen = place[group][place[group] >= 0]
+        within = cross[:, chosen][:, :, chosen]
+        lags.append(np.append(_mean(matrix[np.ix_(group, group)]), _mean(within, axis=(1, 2))))
+    shares = np.diff(side.isi_distributions(), axis=0, prepend=0.0)
+    widths = np.diff(layout.interval_edges, prepend=-1)
     return Profile(
-        num_trials=len(trials),
-        num_bins=side.num_bins(trials),
-        rates_hz=side.rates_hz(trials),
-        fano_factors=side.fano_factors(trials),
-        isi_mean_s=side.isi_mean_s(trials),
-        isi_sd_s=side.isi_sd_s(trials),
-        cv2=side.cv2(trials),
+        num_trials=side.num_trials(),
+        num_bins=side.num_bins(),
+        rates_hz=side.rates_hz(),
+        fano_factors=side.fano_factors(),
+        isi_mean_s=side.isi_mean_s(),
+        isi_sd_s=side.isi_sd_s(),
+        cv2=side.cv2(),
         correlations=correlations,
-        population_shares=histogram / histogram.sum(),
-        isi_shares=_mean(shares, axis=1),
+        population_shares=side.population_shares(),
+        isi_lengths_bins=layout.interval_edges,
+        isi_shares=_mean(shares, axis=1) / widths,
         autocorrelograms=np.stack([_mean(auto[:, group], axis=1) for group in groups]),
-        cross_correlograms=np.stack(
-            [
-                np.append(
-                    _mean(matrix[np.ix_(group, group)]),
-                    _mean(side.cross_correlograms(trials, group), axis=(1, 2)),
-                )
-                for group in groups
-            ]
-        ),
+        cross_correlograms=np.stack(lags),
     )
+
+
+def _square(upper: np.ndarray, units: np.ndarray, num_units: int) -> np.ndarray:
+    """Matrix (all units, all units) that holds ``upper`` at the pairs of ``units``, NaN elsewhere."""
+    matrix = np.full((num_units, num_units), np.nan)
+    first, second = np.triu_indices(len(units), 1)
+    matrix[units[first], units[second]] = upper
+    return matrix
 
 
 def _mean(values: np.ndarray, axis: int | tuple[int, ...] | None = None) -> np.ndarray:

@@ -15,15 +15,11 @@ It reaches 1 for equal signals however few the trials, where the plain correlati
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 
-from spikeinterface_gen.randomness import uniforms
-
-__all__ = ["agreement", "correlation", "excess", "reliability"]
-
-_NUM_HALVINGS = 5
+__all__ = ["agreement", "correlation", "excess", "spearman_brown"]
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -38,31 +34,19 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sum(x * y) / scale) if scale > 0 else float("nan")
 
 
-def reliability(statistic: Callable[[np.ndarray], np.ndarray], num_trials: int, *, seed: int = 0) -> float:
-    """Return the share of signal in the variance of a statistic over units or pairs.
+def spearman_brown(correlations: Sequence[float]) -> float:
+    """Return the share of signal in the variance of a statistic, from how halves of the trials correlate in it.
 
     Parameters
     ----------
-    statistic : callable
-        Positions of trials → array of any shape, NaN where undefined.
-    num_trials : int
-        Number of trials to halve.
-    seed : int
-        Of the halvings, over which the correlation is averaged.
+    correlations : sequence of float
+        Of the statistic on two disjoint halves, for several halvings.
 
     Returns
     -------
     float
-        NaN with fewer than two trials, or where a half is constant. May be negative where noise covers
-        everything.
+        NaN where a half is constant. May be negative where noise covers everything.
     """
-    half = num_trials // 2
-    if half < 1:
-        return float("nan")
-    correlations = []
-    for k in range(_NUM_HALVINGS):
-        order = np.argsort(uniforms(seed, "validation/halves", k, (num_trials,)))
-        correlations.append(correlation(statistic(order[:half]), statistic(order[half : 2 * half])))
     r = float(np.mean(correlations))
     return 2 * r / (1 + r) if r > -1 else float("nan")
 

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.validation.comparison import Comparison, compare_metric
-from spikeinterface_gen.validation.distances import (
-    MAX_CORRELOGRAM_UNITS,
-    METRICS,
-    PAPER_METRICS,
-    check_same_population,
-    draw_split,
-    equal_number,
-)
+from spikeinterface_gen.validation.breakdown import Part, by_area, by_condition, conditions
+from spikeinterface_gen.validation.comparison import Comparison, compare_metrics
+from spikeinterface_gen.validation.copies import num_copies
+from spikeinterface_gen.validation.design import Design, equal_number
+from spikeinterface_gen.validation.distances import check_same_population
+from spikeinterface_gen.validation.estimates import Estimate, summarise
+from spikeinterface_gen.validation.layout import MAX_CORRELATION_UNITS, MAX_PAIR_UNITS, Layout
+from spikeinterface_gen.validation.metrics import METRICS, PAPER_METRICS
+from spikeinterface_gen.validation.permutation import LEVEL, MaximumTest, permutation_test
 from spikeinterface_gen.validation.privacy import Membership, membership_inference
 from spikeinterface_gen.validation.profile import Profile, correlation_groups, profile
-from spikeinterface_gen.validation.statistics import TrialStatistics, default_num_lags
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ValidationReport", "validate"]
 
-_COLUMNS = "value floor ratio low high flagged excess agreement of_ceiling n elements unit".split()
+_COLUMNS = "value floor ratio low high flagged p detectable excess agreement of_ceiling n elements unit".split()
+_NUM_LARGEST = 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,14 @@ class ValidationReport:
     ----------
     comparisons : dict from str to Comparison
         What the rows of :attr:`table` were made of, with the values of all splits.
+    test : MaximumTest
+        The permutation test behind what is flagged.
+    averages : dict from str to (Estimate, Estimate)
+        Each statistic on average over its elements, of real and of synthetic trials, with jackknife intervals.
+    parts : list of Part
+        The same distances by area and by condition, where known.
+    num_copies : int
+        Synthetic trials that equal a real or training trial spike by spike.
     membership : Membership or None
         Whether the model memorised; None without ``train``.
     notes : list of str
@@ -56,6 +64,10 @@ class ValidationReport:
     """
 
     comparisons: dict[str, Comparison]
+    test: MaximumTest
+    averages: dict[str, tuple[Estimate, Estimate]]
+    parts: list[Part]
+    num_copies: int
     membership: Membership | None
     notes: list[str]
     real: SpikeCounts
@@ -73,7 +85,9 @@ class ValidationReport:
 
         ``value``: distance of synthetic from real trials; ``floor``: of other real trials from them;
         ``ratio`` of the two (all three medians over the splits) and its 95 % interval ``low`` to ``high``;
-        ``flagged``: ``low`` is above 1; ``excess`` and ``agreement``: see
+        ``flagged``: the permutation test of the maximum over all metrics tells the trials apart by this one, with
+        adjusted probability ``p`` at most 0.05; ``detectable``: the smallest difference beyond sampling noise that it
+        would flag in four cases out of five, in the unit of value and floor; ``excess`` and ``agreement``: see
         :mod:`spikeinterface_gen.validation.reliability`; ``of_ceiling``: plain correlation of real and
         synthetic values, as a share of that of real and other real ones; ``n`` of what ``elements`` says;
         ``unit`` of value and floor.
@@ -82,47 +96,48 @@ class ValidationReport:
 
         rows = [
             (
-                *(c.value, c.floor, c.ratio, c.low, c.high, c.flagged, c.excess, c.agreement, c.of_ceiling),
-                *(c.num_elements, c.metric.elements, c.metric.unit),
+                *(c.value, c.floor, c.ratio, c.low, c.high, c.flagged, c.p, c.detectable),
+                *(c.excess, c.agreement, c.of_ceiling, c.num_elements, c.metric.elements, c.metric.unit),
             )
             for c in self.comparisons.values()
         ]
         return pd.DataFrame(rows, index=pd.Index(self.comparisons, name="metric"), columns=_COLUMNS)
 
+    @property
+    def statistics(self) -> pd.DataFrame:
+        """What each statistic is on average over units, pairs or bins: real and synthetic, with 95 % intervals.
+
+        Of all trials of either side, by the grouped jackknife over trials.
+        """
+        import pandas as pd
+
+        columns = pd.MultiIndex.from_product([("real", "synthetic"), ("value", "low", "high")])
+        rows = [
+            [float(number) for side in sides for number in (side.value, side.low, side.high)]
+            for sides in self.averages.values()
+        ]
+        return pd.DataFrame(rows, index=pd.Index(self.averages, name="metric"), columns=columns)
+
+    @property
+    def by_part(self) -> pd.DataFrame:
+        """Value, floor and ratio of some metrics within each area and each condition, where these are known."""
+        import pandas as pd
+
+        rows = [(p.of, p.name, p.metric.name, p.value, p.floor, p.ratio, p.num_elements) for p in self.parts]
+        table = pd.DataFrame(rows, columns=["of", "part", "metric", "value", "floor", "ratio", "n"])
+        return table.set_index(["of", "part", "metric"])
+
+    @property
+    def flagged(self) -> list[str]:
+        """Names of the metrics that tell synthetic from real trials, the most conspicuous first."""
+        flagged = [c for c in self.comparisons.values() if c.flagged]
+        return [c.metric.name for c in sorted(flagged, key=lambda c: -c.score)]
+
     def summary(self) -> str:
         """Return what was found, in one paragraph that a methods section could carry."""
-        flagged = [c.metric.label for c in self.comparisons.values() if c.flagged]
-        passed = [c.metric.label for c in self.comparisons.values() if not c.flagged]
-        floor = "held-out and training trials" if self.has_train else "two halves of the real trials"
-        parts = [
-            f"{self.num_trials} synthetic trials{self._source()} were compared with as many real trials of "
-            f"{self.real.num_units} units in bins of {self.real.bin_size_ms:g} ms. Each distance is given beside its "
-            f"floor, the distance between equally many {floor} (median of the ratio over {self.num_splits} random "
-            "splits, 95 % interval in brackets)."
-        ]
-        for name in PAPER_METRICS:
-            if name in self.comparisons:
-                c = self.comparisons[name]
-                parts.append(f"{_capital(c.metric.label)}: {c.ratio:.2f} × floor [{c.low:.2f}, {c.high:.2f}].")
-        correlation = self.comparisons.get("correlation")
-        if correlation is not None and np.isfinite(correlation.agreement):
-            parts.append(
-                "Corrected for sampling noise, synthetic and real pairwise correlations agree at "
-                f"{correlation.agreement:.2f}, and differ by {correlation.excess:.2f} s.d. of the real ones."
-            )
-        if flagged:
-            parts.append(f"Further from real trials than real trials are from one another: {', '.join(flagged)}.")
-        if passed:
-            parts.append(f"Not told apart from real trials by: {', '.join(passed)}.")
-        parts.append(
-            f"(Each of the {len(self.comparisons)} metrics is tested for itself, at 2.5 % false alarms.)"
-            if self.comparisons
-            else "No metric could be computed."
-        )
-        if self.membership is not None:
-            parts.append(self.membership.summary())
-        parts.extend(self.notes)
-        return " ".join(parts)
+        from spikeinterface_gen.validation.words import summary
+
+        return summary(self)
 
     def plot(self) -> Figure:
         """Return one page of figures."""
@@ -145,18 +160,10 @@ class ValidationReport:
         return table_html(self)
 
     def __repr__(self) -> str:
-        flagged = sum(c.flagged for c in self.comparisons.values())
         return (
-            f"ValidationReport: {len(self.comparisons)} metrics on {self.num_trials} trials a side, {flagged} flagged; "
-            "see .table, .summary(), .plot(), .to_html(path)"
+            f"ValidationReport: {len(self.comparisons)} metrics on {self.num_trials} trials a side, "
+            f"{len(self.flagged)} flagged; see .table, .statistics, .by_part, .summary(), .plot(), .to_html(path)"
         )
-
-    def _source(self) -> str:
-        annotations = self.synthetic.annotations
-        if "model" not in annotations:
-            return ""
-        seed = f", seed {annotations['seed']}" if "seed" in annotations else ""
-        return f" ({annotations['model']}{seed})"
 
 
 def validate(
@@ -165,6 +172,7 @@ def validate(
     *,
     train: SpikeCounts | None = None,
     num_splits: int = 20,
+    num_permutations: int = 199,
     seed: int = 0,
     paper: bool = False,
 ) -> ValidationReport:
@@ -182,8 +190,10 @@ def validate(
         trials, at most half of ``train`` at a time, and memorisation is tested. Without it, ``real`` is halved.
     num_splits : int
         Random splits, at least 2.
+    num_permutations : int
+        Random relabellings of real and synthetic trials behind ``flagged``, at least 99.
     seed : int
-        The splits follow from it.
+        The splits and relabellings follow from it.
     paper : bool
         The four metrics of the LDNS paper as published; see :mod:`spikeinterface_gen.validation.distances`.
 
@@ -208,6 +218,8 @@ def validate(
     """
     if num_splits < 2:
         raise ValueError(f"num_splits must be at least 2; got {num_splits}.")
+    if num_permutations < 99:
+        raise ValueError(f"num_permutations must be at least 99 for a test at 5 %; got {num_permutations}.")
     check_same_population(real, synthetic)
     if train is not None:
         check_same_population(real, train, "train")
@@ -219,53 +231,71 @@ def validate(
             "it needs two trials in train, or without it two in real."
         )
     real, synthetic, train, notes = _same_longest(real, synthetic, train)
-    given = [counts for counts in (real, synthetic, train) if counts is not None]
-    window = min(int(counts.num_bins.min()) for counts in given)
-    sides = [TrialStatistics(counts, window_bins=window, num_lags=default_num_lags(real.max_bins)) for counts in given]
-    ours, theirs, others = sides[0], sides[1], sides[-1] if train is not None else sides[0]
-    splits = [draw_split(number, real.num_trials, synthetic.num_trials, num_train, seed, k) for k in range(num_splits)]
-
-    comparisons: dict[str, Comparison] = {}
-    for name, metric in {**METRICS, **(PAPER_METRICS if paper else {})}.items():
-        outcome = compare_metric(metric, ours, theirs, others, splits, seed=seed)
-        if isinstance(outcome, str):
-            notes.append(f"{_capital(metric.label)} is left out: {outcome}.")
-            continue
-        comparisons[name] = outcome
-
-    if real.num_units > MAX_CORRELOGRAM_UNITS:
-        notes.append(f"Cross-correlograms are of {MAX_CORRELOGRAM_UNITS} units, evenly spread over all.")
-    left_out = [
-        f"{c.metric.label} ({c.num_left_out} {c.metric.elements})" for c in comparisons.values() if c.num_left_out
-    ]
-    if left_out:
-        notes.append(f"Left out on all sides, because one has too few spikes, in: {', '.join(left_out)}.")
-
+    layout = Layout.of(*(counts for counts in (real, synthetic, train) if counts is not None), seed=seed)
+    design = Design(real, synthetic, train, number, seed=seed, layout=layout)
+    metrics = {**METRICS, **(PAPER_METRICS if paper else {})}
+    test = permutation_test(metrics, design, num_permutations=num_permutations)
+    comparisons, left_out = compare_metrics(metrics, design, test, num_splits=num_splits)
+    averages = _averages(design, comparisons)
+    parts = by_area(design, real.unit_properties["area"]) if "area" in real.unit_properties else []
+    of_conditions, of_conditions_notes = by_condition(real, synthetic, train, conditions(real, synthetic), seed)
+    copies = max(num_copies(synthetic, side) for side in (real, train) if side is not None)
     membership = None
-    if train is not None:
-        if min(real.num_trials, train.num_trials) >= 3:
-            membership = membership_inference(synthetic, train, real, seed=seed)
-        else:
-            notes.append("Memorisation was not tested: fewer than 3 training or held-out trials.")
-    first = splits[0]
-    groups = correlation_groups(ours.correlations(), real.num_units)
+    if train is not None and min(real.num_trials, train.num_trials) >= 3:
+        membership = membership_inference(synthetic, train, real, seed=seed)
+
+    notes += [f"{_capital(metrics[name].label)} is left out: {reason}." for name, reason in left_out.items()]
+    notes += _notes(layout, test, comparisons) + of_conditions_notes
+    if train is not None and membership is None:
+        notes.append("Memorisation was not tested: fewer than 3 training or held-out trials.")
+    first = design.splits(1)[0]
+    everything = design.statistics(design.everything(design.real))[0]
+    groups = correlation_groups(everything.correlations(), len(layout.correlation_units))
+    groups = [layout.correlation_units[group] for group in groups]
+    shown = dict(zip(("real", "synthetic", "other real"), design.statistics(np.stack(first)), strict=True))
     return ValidationReport(
         comparisons=comparisons,
+        test=test,
+        averages=averages,
+        parts=parts + of_conditions,
+        num_copies=copies,
         membership=membership,
         notes=notes,
         real=real,
         synthetic=synthetic,
-        profiles={
-            "real": profile(ours, first.real, groups),
-            "synthetic": profile(theirs, first.synthetic, groups),
-            "other real": profile(others, first.other_real, groups),
-        },
+        profiles={name: profile(side, groups) for name, side in shown.items()},
         groups=groups,
         num_trials=number,
         num_splits=num_splits,
         seed=seed,
         has_train=train is not None,
     )
+
+
+def _averages(design: Design, comparisons: dict[str, Comparison]) -> dict[str, tuple[Estimate, Estimate]]:
+    """Each statistic on average, with its interval; one trial a side has none."""
+    assert design.synthetic is not None
+    if design.number < 2:
+        return {}
+    metrics = [c.metric for c in comparisons.values()]
+    real, synthetic = (summarise(design, side, metrics) for side in (design.real, design.synthetic))
+    return {name: (real[name], synthetic[name]) for name in comparisons}
+
+
+def _notes(layout: Layout, test: MaximumTest, comparisons: dict[str, Comparison]) -> list[str]:
+    notes = []
+    if not test.is_possible:
+        notes.append(f"Nothing could be flagged: so few trials cannot show any difference at {100 * LEVEL:g} %.")
+    if layout.num_units > MAX_CORRELATION_UNITS:
+        notes.append(f"Pairwise correlations are of {MAX_CORRELATION_UNITS} units, evenly spread over all.")
+    if layout.num_units > MAX_PAIR_UNITS:
+        notes.append(f"All else that is of pairs or triplets is of {MAX_PAIR_UNITS} units, evenly spread over all.")
+    left_out = [
+        f"{c.metric.label} ({c.num_left_out} {c.metric.elements})" for c in comparisons.values() if c.num_left_out
+    ]
+    if left_out:
+        notes.append(f"Left out on all sides, because one has too few spikes, in: {', '.join(left_out)}.")
+    return notes
 
 
 def _same_longest(
