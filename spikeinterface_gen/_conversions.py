@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
     import neo
     import pandas as pd
     from spikeinterface.core import BaseSorting
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Conversions:
-    """From and to Neo and SpikeInterface; see :class:`spikeinterface_gen.SpikeCounts`."""
+    """From and to Neo, SpikeInterface and NWB; see :class:`spikeinterface_gen.SpikeCounts`."""
 
     @classmethod
     def from_neo(
@@ -139,6 +142,69 @@ class Conversions:
             unit_properties=unit_properties,
         )
 
+    @classmethod
+    def from_nwb(
+        cls,
+        path: str | Path,
+        bin_size_ms: float,
+        *,
+        window_s: float | None = None,
+        align_to: str | None = None,
+        around_s: tuple[float, float] | None = None,
+        sampling_frequency: float | None = None,
+        covariates: Mapping[str, npt.ArrayLike] | None = None,
+        unit_properties: Mapping[str, npt.ArrayLike] | None = None,
+    ) -> SpikeCounts:
+        """Count the spikes of an NWB file with a ``units`` table, as DANDI has them.
+
+        Each row of the ``trials`` table is a trial, its columns become covariates; columns of ``units``
+        become unit properties. Trials in which some unit was not observed (``obs_intervals``) are left out
+        with a warning.
+
+        Parameters
+        ----------
+        path : str or path
+        bin_size_ms : float
+            Width of a bin in ms. A bin at the end of a trial that is not full is left out.
+        window_s : float, optional
+            Do without trials: cut the time in which all units were observed into windows of this length,
+            which have no common time origin.
+        align_to : str, optional
+            Column of the trials with the time of an event in s. Trials where it is NaN are left out.
+        around_s : tuple of float, optional
+            Start and stop relative to that event in s, such as ``(-0.25, 0.45)``.
+        sampling_frequency : float, optional
+            Frames per second to which times are rounded, in Hz. Default: what the units table states, or
+            30 kHz.
+        covariates, unit_properties : mapping, optional
+            Added to those found, and preferred to them; see :class:`SpikeCounts`.
+
+        Returns
+        -------
+        SpikeCounts
+            With ``refractory_period_ms`` and ``short_interval_counts`` among its unit properties, and
+            ``area`` where units or electrodes have a location.
+
+        Raises
+        ------
+        ImportError
+            If pynwb is missing: ``pip install 'spikeinterface-gen[nwb]'``.
+        FileNotFoundError, ValueError
+            If there is no such file, it is no NWB file, has no units, or no trials where they are needed.
+        """
+        from spikeinterface_gen.convert.from_nwb import from_nwb
+
+        return from_nwb(
+            path,
+            bin_size_ms,
+            window_s=window_s,
+            align_to=align_to,
+            around_s=around_s,
+            sampling_frequency=sampling_frequency,
+            covariates=covariates,
+            unit_properties=unit_properties,
+        )
+
     def to_neo(
         self,
         *,
@@ -224,4 +290,61 @@ class Conversions:
             layout=layout,
             gap_s=gap_s,
             watermark_key=watermark_key,
+        )
+
+    def to_nwb(
+        self,
+        path: str | Path,
+        *,
+        sampling_frequency: float = 30000.0,
+        seed: int | None = 0,
+        session_description: str | None = None,
+        session_start_time: datetime | None = None,
+        watermark_key: str | bytes | None = None,
+        overwrite: bool = False,
+    ) -> Path:
+        """Place the spikes in their bins and write an NWB file with ``units`` and ``trials``.
+
+        That the data are synthetic stands in the description, in the keywords, in a column of the units,
+        and with model, seed and versions in the notes.
+
+        Parameters
+        ----------
+        path : str or path
+        sampling_frequency : float
+            Frames per second, in Hz.
+        seed : int or None
+            Of the placement; None draws one, which the notes keep.
+        session_description : str, optional
+        session_start_time : datetime, optional
+            Time 0 of the file. Default: now.
+        watermark_key : str or bytes, optional
+            Mark the placement, for :func:`spikeinterface_gen.find_watermark` to find by the same key.
+        overwrite : bool
+            Whether a file that is there is replaced, once the new one is complete.
+
+        Returns
+        -------
+        Path
+            ``SpikeCounts.from_nwb`` gives the same counts back. Trials lie where they were recorded
+            (``t_starts_s``), unless that is unknown or they overlap; then end to end.
+
+        Raises
+        ------
+        ImportError
+            If pynwb is missing.
+        FileExistsError
+            If there is a file, unless ``overwrite``.
+        """
+        from spikeinterface_gen.convert.to_nwb import to_nwb
+
+        return to_nwb(
+            cast("SpikeCounts", self),
+            path,
+            sampling_frequency=sampling_frequency,
+            seed=seed,
+            session_description=session_description,
+            session_start_time=session_start_time,
+            watermark_key=watermark_key,
+            overwrite=overwrite,
         )
