@@ -16,6 +16,9 @@ _LAZY = {
     "SpikeCounts": "spikeinterface_gen.counts",
     "ValidationReport": "spikeinterface_gen.validation.report",
     "benchmark_sorters": "spikeinterface_gen.benchmark.study",
+    "co_smoothing": "spikeinterface_gen.validation.co_smoothing",
+    "compute_spike_train_statistics": "spikeinterface_gen.validation.analyzer",
+    "decode_covariate": "spikeinterface_gen.validation.decoding",
     "export_recording_to_phy": "spikeinterface_gen.convert.phy",
     "find_watermark": "spikeinterface_gen.watermark",
     "generate_from_counts": "spikeinterface_gen.generation",
@@ -25,9 +28,11 @@ _LAZY = {
     "load_model": "spikeinterface_gen.models",
     "make_controls": "spikeinterface_gen.benchmark.controls",
     "mark_synthetic": "spikeinterface_gen.provenance",
+    "network_unit_model": "spikeinterface_gen.validation.network_unit",
     "plot_rasters": "spikeinterface_gen.plotting",
     "read_neo": "spikeinterface_gen.convert.neo_files",
     "register": "spikeinterface_gen.full",
+    "two_sample_tests": "spikeinterface_gen.validation.two_sample",
     "validate": "spikeinterface_gen.validation.report",
     "write_neo": "spikeinterface_gen.convert.neo_files",
 }
@@ -54,8 +59,13 @@ if TYPE_CHECKING:
     from spikeinterface_gen.plotting import plot_rasters as plot_rasters
     from spikeinterface_gen.provenance import is_synthetic as is_synthetic
     from spikeinterface_gen.provenance import mark_synthetic as mark_synthetic
+    from spikeinterface_gen.validation.analyzer import compute_spike_train_statistics as compute_spike_train_statistics
+    from spikeinterface_gen.validation.co_smoothing import co_smoothing as co_smoothing
+    from spikeinterface_gen.validation.decoding import decode_covariate as decode_covariate
+    from spikeinterface_gen.validation.network_unit import network_unit_model as network_unit_model
     from spikeinterface_gen.validation.report import ValidationReport as ValidationReport
     from spikeinterface_gen.validation.report import validate as validate
+    from spikeinterface_gen.validation.two_sample import two_sample_tests as two_sample_tests
     from spikeinterface_gen.watermark import find_watermark as find_watermark
 
 
