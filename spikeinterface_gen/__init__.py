@@ -8,12 +8,16 @@ __version__ = "0.1.0"
 # Public name → the module that defines it. Imported when first asked for: torch comes in with the models only.
 # Add a name here and to the imports for type checkers below.
 _LAZY = {
+    "ComputeSpikeTrainStatistics": "spikeinterface_gen.validation.analyzer",
     "GenerativeRecordingExtractor": "spikeinterface_gen.extractors",
     "GenerativeSorterStudy": "spikeinterface_gen.benchmark.study",
     "GenerativeSortingExtractor": "spikeinterface_gen.extractors",
     "LDNS": "spikeinterface_gen.models.ldns",
     "SimulatedDataset": "spikeinterface_gen.datasets.loading",
     "SpikeCounts": "spikeinterface_gen.counts",
+    "TwoSampleReport": "spikeinterface_gen.validation.two_sample",
+    "TwoSampleTest": "spikeinterface_gen.validation.two_sample",
+    "UseReport": "spikeinterface_gen.validation.decoding",
     "ValidationReport": "spikeinterface_gen.validation.report",
     "benchmark_sorters": "spikeinterface_gen.benchmark.study",
     "co_smoothing": "spikeinterface_gen.validation.co_smoothing",
@@ -59,12 +63,16 @@ if TYPE_CHECKING:
     from spikeinterface_gen.plotting import plot_rasters as plot_rasters
     from spikeinterface_gen.provenance import is_synthetic as is_synthetic
     from spikeinterface_gen.provenance import mark_synthetic as mark_synthetic
+    from spikeinterface_gen.validation.analyzer import ComputeSpikeTrainStatistics as ComputeSpikeTrainStatistics
     from spikeinterface_gen.validation.analyzer import compute_spike_train_statistics as compute_spike_train_statistics
     from spikeinterface_gen.validation.co_smoothing import co_smoothing as co_smoothing
+    from spikeinterface_gen.validation.decoding import UseReport as UseReport
     from spikeinterface_gen.validation.decoding import decode_covariate as decode_covariate
     from spikeinterface_gen.validation.network_unit import network_unit_model as network_unit_model
     from spikeinterface_gen.validation.report import ValidationReport as ValidationReport
     from spikeinterface_gen.validation.report import validate as validate
+    from spikeinterface_gen.validation.two_sample import TwoSampleReport as TwoSampleReport
+    from spikeinterface_gen.validation.two_sample import TwoSampleTest as TwoSampleTest
     from spikeinterface_gen.validation.two_sample import two_sample_tests as two_sample_tests
     from spikeinterface_gen.watermark import find_watermark as find_watermark
 

@@ -142,7 +142,23 @@ class ComputeSpikeTrainStatistics(AnalyzerExtension):
 
 
 register_result_extension(ComputeSpikeTrainStatistics)
-compute_spike_train_statistics = ComputeSpikeTrainStatistics.function_factory()
+
+
+def compute_spike_train_statistics(
+    sorting_analyzer: SortingAnalyzer,
+    *,
+    bin_size_ms: float = 10.0,
+    window_s: float | None = None,
+    reference: SpikeCounts | BaseSorting | SortingAnalyzer | None = None,
+) -> pd.DataFrame:
+    """Compute the extension ``spike_train_statistics`` of an analyzer; return its table, a row a unit.
+
+    Parameters, the columns, and the other tables are those of :class:`ComputeSpikeTrainStatistics`.
+    """
+    extension = sorting_analyzer.compute(
+        "spike_train_statistics", bin_size_ms=bin_size_ms, window_s=window_s, reference=reference
+    )
+    return extension.get_data()
 
 
 def _counts_of(population: SpikeCounts | BaseSorting | SortingAnalyzer, params: dict[str, Any]) -> SpikeCounts:

@@ -14,7 +14,13 @@ import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.randomness import uniforms
-from spikeinterface_gen.validation.decoding import Use, bootstrap_trials, check_sides, smoothed_counts, training_sets
+from spikeinterface_gen.validation.decoding import (
+    UseReport,
+    bootstrap_trials,
+    check_sides,
+    smoothed_counts,
+    training_sets,
+)
 
 __all__ = ["co_smoothing"]
 
@@ -25,7 +31,7 @@ _PENALTY = 1e-3
 _MAX_BINS = 20_000
 
 
-def co_smoothing(train: SpikeCounts, synthetic: SpikeCounts, test: SpikeCounts, *, seed: int = 0) -> Use:
+def co_smoothing(train: SpikeCounts, synthetic: SpikeCounts, test: SpikeCounts, *, seed: int = 0) -> UseReport:
     """Predict held-out units of real trials by regressions learned from real trials, synthetic trials, or both.
 
     Parameters
@@ -38,7 +44,7 @@ def co_smoothing(train: SpikeCounts, synthetic: SpikeCounts, test: SpikeCounts, 
 
     Returns
     -------
-    Use
+    UseReport
         Its scores are bits per spike; chance is 0.
 
     Raises
@@ -64,7 +70,7 @@ def co_smoothing(train: SpikeCounts, synthetic: SpikeCounts, test: SpikeCounts, 
         gain = _log_likelihood(observed, _predicted(x, y, inputs["test"])) - constant
         values = resamples @ np.bincount(trials["test"], gain, test.num_trials) / (np.maximum(spikes, 1) * np.log(2))
         scores[name], resampled[name] = float(values[0]), values[1:]
-    return Use(
+    return UseReport(
         task=f"Prediction of {len(held_out)} units from {len(held_in)} others",
         score="bits per spike",
         chance=0.0,

@@ -28,7 +28,7 @@ __all__ = [
     "REAL",
     "REAL_AND_SYNTHETIC",
     "SYNTHETIC",
-    "Use",
+    "UseReport",
     "bootstrap_trials",
     "check_sides",
     "decode_covariate",
@@ -46,7 +46,7 @@ _SMOOTHING_MS = 50.0
 
 
 @dataclass(frozen=True)
-class Use:
+class UseReport:
     """How well what was learned from real trials, from synthetic ones, and from both does on unseen real trials.
 
     Attributes
@@ -119,7 +119,7 @@ class Use:
 
 def decode_covariate(
     train: SpikeCounts, synthetic: SpikeCounts, test: SpikeCounts, covariate: str, *, seed: int = 0
-) -> Use:
+) -> UseReport:
     """Decode a covariate from real trials with decoders that learned from real trials, synthetic trials, or both.
 
     A covariate of strings or booleans, or of at most 10 different whole numbers, is told apart by logistic
@@ -138,7 +138,7 @@ def decode_covariate(
 
     Returns
     -------
-    Use
+    UseReport
 
     Raises
     ------
@@ -166,7 +166,7 @@ def decode_covariate(
         measure = _balanced_accuracy if is_class else _r_squared
         values = measure(targets["test"], predicted, groups["test"], resamples)
         scores[name], resampled[name] = float(values[0]), values[1:]
-    return Use(
+    return UseReport(
         task=f"Decoding of {covariate}",
         score="balanced accuracy" if is_class else "R²",
         chance=1.0 / len(np.unique(targets["test"])) if is_class else 0.0,
