@@ -1,11 +1,13 @@
 """Speed and memory of rendering, beside SpikeInterface's own generators on the same spikes in the same run.
 
-    python benchmarks/rendering.py
+    python benchmarks/rendering.py [--hour-s 3600] [--saved-s 120] [--rounds 7] [--library templates.zarr]
 
 Seconds depend on the machine and on what else it does; the ratios less so, because each round times all
-contenders one after the other and the median over rounds is taken.
+contenders one after the other and the median over rounds is taken. A library is a folder written by
+``spikeinterface.core.Templates.to_zarr``, of real units on many channels, that the templates are compared with.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -14,21 +16,48 @@ from pathlib import Path
 
 import numpy as np
 from _record import record
+from spikeinterface.core import Templates
 from spikeinterface.generation import InjectTemplatesRecording, NoiseGeneratorRecording
 
 from spikeinterface_gen import GenerativeRecordingExtractor, SpikeCounts, generate_from_counts
+from spikeinterface_gen.observation.spike_times import PlacedSpikes
+from spikeinterface_gen.rendering.amplitudes import spike_amplitudes
 from spikeinterface_gen.rendering.probes import default_probe
+from spikeinterface_gen.rendering.scene import SceneSettings, make_scene
+from spikeinterface_gen.session_writing import write_session
 
 FREQUENCY = 30000.0
-ROUNDS = 7
 SECONDS_A_ROUND = 4
 
 
-def session(folder: Path, num_channels: int, num_units: int, rate_hz: float, duration_s: float) -> Path:
+def session(folder: Path, num_channels: int, num_units: int, rate_hz: float, duration_s: float, **options) -> Path:
     counts = np.random.default_rng(0).poisson(rate_hz * 0.01, (1, int(duration_s * 100), num_units))
     probe = default_probe(num_channels)
-    generate_from_counts(SpikeCounts(counts, 10.0), seed=0, folder=folder, probe=probe, sampling_frequency=FREQUENCY)
+    generate_from_counts(
+        SpikeCounts(counts, 10.0), seed=0, folder=folder, probe=probe, sampling_frequency=FREQUENCY, **options
+    )
     return folder
+
+
+def long_session(folder: Path, num_channels: int, num_units: int, rate_hz: float, duration_s: int) -> Path:
+    """Of Poisson units, with spike times drawn directly: here only what is made of them is measured."""
+    rng = np.random.default_rng(0)
+    total = rng.poisson(rate_hz * num_units * duration_s)
+    frame = np.sort(rng.integers(0, int(duration_s * FREQUENCY), total))
+    counts = SpikeCounts(np.zeros((1, duration_s, num_units), dtype=np.uint8), 1000.0).with_annotations(synthetic=True)
+    placed = PlacedSpikes(
+        trial=np.zeros(total, dtype=np.int64),
+        unit=rng.integers(0, num_units, total),
+        frame=frame,
+        sampling_frequency=FREQUENCY,
+        trial_frames=np.array([int(duration_s * FREQUENCY)]),
+        gap_frames=0,
+        refractory_period_ms=np.zeros(num_units),
+        forced_violations=np.zeros(num_units, dtype=np.int64),
+    )
+    settings = SceneSettings.checked({}, FREQUENCY, probe=default_probe(num_channels))
+    scene = make_scene(settings, counts, int(duration_s * FREQUENCY), FREQUENCY, seed=0)
+    return write_session(folder, counts, placed, spike_amplitudes(placed, settings.parameters, 0), scene, 0)
 
 
 def rival(recording: GenerativeRecordingExtractor, strategy: str) -> InjectTemplatesRecording:
@@ -50,18 +79,24 @@ def rival(recording: GenerativeRecordingExtractor, strategy: str) -> InjectTempl
     )
 
 
-def compare(num_channels: int, num_units: int, rate_hz: float, folder: Path) -> dict:
-    total_s = (ROUNDS + 1) * SECONDS_A_ROUND
-    path = session(folder, num_channels, num_units, rate_hz, total_s)
+def compare(num_channels: int, num_units: int, rate_hz: float, folder: Path, rounds: int) -> dict:
+    total_s = (rounds + 1) * SECONDS_A_ROUND
+    path = session(folder / "still", num_channels, num_units, rate_hz, total_s)
+    # As much as an hour of the default drift, within these seconds.
+    faster = 20.0 * np.sqrt(3600.0 / total_s)
+    drifting = session(
+        folder / "drifting", num_channels, num_units, rate_hz, total_s, motion="nonrigid", drift_um_per_hour=faster
+    )
     fresh = GenerativeRecordingExtractor(path)
     contenders = {
         "fresh coloured noise": fresh,
         "tiled coloured noise": GenerativeRecordingExtractor(path, noise_mode="tiled"),
         "SpikeInterface on_the_fly white noise": rival(fresh, "on_the_fly"),
         "SpikeInterface tile_pregenerated white noise": rival(fresh, "tile_pregenerated"),
+        "fresh coloured noise and drift": GenerativeRecordingExtractor(drifting),
     }
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for k in range(ROUNDS + 1):
+    for k in range(rounds + 1):
         for name, recording in contenders.items():
             begin = time.perf_counter()
             for second in range(k * SECONDS_A_ROUND, (k + 1) * SECONDS_A_ROUND):
@@ -70,7 +105,7 @@ def compare(num_channels: int, num_units: int, rate_hz: float, folder: Path) -> 
             if k:  # the first round warms up
                 seconds[name].append((time.perf_counter() - begin) / SECONDS_A_ROUND)
     each = {name: np.array(values) for name, values in seconds.items()}
-    ours_fresh, ours_tiled, theirs_fresh, theirs_tiled = each.values()
+    ours_fresh, ours_tiled, theirs_fresh, theirs_tiled, ours_drifting = each.values()
     return {
         "channels": num_channels,
         "units": num_units,
@@ -80,43 +115,141 @@ def compare(num_channels: int, num_units: int, rate_hz: float, folder: Path) -> 
         "times_real_time, tiled": round(float(np.median(1 / ours_tiled)), 1),
         "times_faster, fresh against on_the_fly": round(float(np.median(theirs_fresh / ours_fresh)), 2),
         "times_faster, tiled against tile_pregenerated": round(float(np.median(theirs_tiled / ours_tiled)), 2),
+        "times_faster, fresh with drift against on_the_fly without": round(
+            float(np.median(theirs_fresh / ours_drifting)), 2
+        ),
     }
 
 
-def peak_mib(path: Path, seconds: int) -> float:
-    """Peak memory in MiB of a process of its own that reads the first seconds of a session, second by second."""
-    code = (
-        "from pathlib import Path\n"
-        "from spikeinterface_gen import GenerativeRecordingExtractor\n"
-        f"recording = GenerativeRecordingExtractor({str(path)!r})\n"
-        f"for k in range({seconds}):\n"
-        "    recording.get_traces(0, k * 30000, (k + 1) * 30000)\n"
-        # Not ru_maxrss, which a process inherits from the one that started it.
-        "print([line.split()[1] for line in Path('/proc/self/status').open() if line.startswith('VmHWM')][0])"
-    )
+def in_a_process_of_its_own(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return round(int(done.stdout) / 1024, 1)
+    return done.stdout.splitlines()[-1]
 
 
-def long_session(folder: Path) -> dict:
-    path = session(folder, 64, 100, 5.0, 1800.0)
-    begin = time.perf_counter()
-    GenerativeRecordingExtractor(path)
-    opening_s = time.perf_counter() - begin
+# Not ru_maxrss, which a process inherits from the one that started it.
+PEAK = "int([line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')][0]) // 1024"
+
+
+def opening(path: Path) -> dict:
+    """Seconds and MiB of a fresh process that opens a session, with and without what is imported for it."""
+    code = (
+        "import time; begin = time.perf_counter()\n"
+        "from spikeinterface_gen import GenerativeRecordingExtractor\n"
+        "imported = time.perf_counter()\n"
+        f"recording = GenerativeRecordingExtractor({str(path)!r})\n"
+        "opened = time.perf_counter()\n"
+        f"recording.get_traces(0, 0, 30000); alone = {PEAK}\n"
+        "sorting = recording.sorting\n"
+        f"print(imported - begin, opened - imported, alone, time.perf_counter() - opened, {PEAK})"
+    )
+    importing_s, opening_s, peak_mib, sorting_s, sorting_mib = map(float, in_a_process_of_its_own(code).split())
     return {
-        "duration_s": 1800,
-        "opening_s": round(opening_s, 3),
-        "peak_mib": {f"after {seconds} s": peak_mib(path, seconds) for seconds in (1, 10, 100, 400)},
+        "importing_s": round(importing_s, 2),
+        "opening_s": round(opening_s, 2),
+        "peak_mib, opened and a second read": round(peak_mib),
+        "ground_truth_as_a_sorting_s": round(sorting_s, 2),
+        "peak_mib, with it": round(sorting_mib),
     }
+
+
+def reading(path: Path, seconds: list[int]) -> dict:
+    """Peak MiB of a process that has read so many seconds, one by one."""
+    code = (
+        "from spikeinterface_gen import GenerativeRecordingExtractor\n"
+        f"recording, peaks = GenerativeRecordingExtractor({str(path)!r}), []\n"
+        f"for k in range({max(seconds)}):\n"
+        "    recording.get_traces(0, k * 30000, (k + 1) * 30000)\n"
+        f"    if k + 1 in {seconds}: peaks.append({PEAK})\n"
+        "print(*peaks)"
+    )
+    peaks = in_a_process_of_its_own(code).split()
+    return {f"after {s} s": int(peak) for s, peak in zip(seconds, peaks, strict=True)}
+
+
+def saving(path: Path, seconds: int, folder: Path) -> dict:
+    """Memory of the processes that save the first seconds to binary with n_jobs=2, together, over time."""
+    code = (
+        "from spikeinterface_gen import GenerativeRecordingExtractor\n"
+        f"recording = GenerativeRecordingExtractor({str(path)!r}).frame_slice(0, {seconds * 30000})\n"
+        f"recording.save(folder={str(folder)!r}, n_jobs=2, progress_bar=False, verbose=False)\n"
+    )
+    begin = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
+    samples = []
+    while process.poll() is None:
+        samples.append(sum(proportional_mib(pid) for pid in with_children(process.pid)))
+        time.sleep(0.5)
+    if process.returncode:
+        raise RuntimeError(f"saving failed with {process.returncode}")
+    quarter = max(len(samples) // 4, 1)
+    return {
+        "saved_s_of_data": seconds,
+        "took_s": round(time.perf_counter() - begin, 1),
+        "peak_mib": round(max(samples)),
+        "median_mib by quarter": [round(float(np.median(samples[k * quarter :][:quarter]))) for k in range(4)],
+    }
+
+
+def with_children(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+    except OSError:
+        return []
+    return [pid, *(deeper for child in children for deeper in with_children(int(child)))]
+
+
+def proportional_mib(pid: int) -> float:
+    """Memory of a process, with what it shares counted in parts."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
+
+
+def rank_one_misfit(waveforms_uv: np.ndarray) -> dict:
+    """Share of each template's energy outside its first singular component: what one shape scaled cannot give."""
+    values = np.linalg.svd(waveforms_uv, compute_uv=False)
+    share = 1.0 - values[:, 0] ** 2 / np.maximum((values**2).sum(axis=1), 1e-12)
+    low, median, high = np.quantile(share, [0.25, 0.5, 0.75])
+    return {"units": len(share), "median": round(median, 3), "quartiles": [round(low, 3), round(high, 3)]}
+
+
+def shapes(folder: Path, library: str | None) -> dict:
+    misfits = {}
+    for name in (None, "spikeinterface"):
+        path = folder / str(name)
+        counts = SpikeCounts(np.zeros((1, 10, 200), dtype=np.uint8), 10.0)
+        generate_from_counts(counts, seed=0, folder=path, probe=default_probe(384), templates=name)
+        title = "our spatial model" if name is None else "SpikeInterface's generator"
+        misfits[title] = rank_one_misfit(GenerativeRecordingExtractor(path)._session.templates.dense_uv())
+    if library is not None:
+        misfits[f"library {Path(library).name}"] = rank_one_misfit(Templates.from_zarr(library).get_dense_templates())
+    return misfits
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--hour-s", type=int, default=3600, help="length of the long session")
+    parser.add_argument("--saved-s", type=int, default=120, help="seconds of it that are saved: 23 MB each")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--library", default=None, help="templates of real units, as zarr")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
         figures = {
-            "64 channels": compare(64, 100, 5.0, Path(folder) / "64"),
-            "384 channels": compare(384, 500, 4.0, Path(folder) / "384"),
-            "memory, 64 channels, 100 units": long_session(Path(folder) / "long"),
+            "64 channels": compare(64, 100, 5.0, here / "64", options.rounds),
+            "384 channels": compare(384, 500, 4.0, here / "384", options.rounds),
         }
+        path = long_session(here / "long", 384, 500, 4.0, options.hour_s)
+        figures["a long session, 384 channels, 500 units, 2000 spikes/s"] = {
+            "duration_s": options.hour_s,
+            "session_mib": round(sum(file.stat().st_size for file in path.iterdir()) / 2**20),
+            "opening": opening(path),
+            "reading in one process, peak_mib": reading(path, [1, 10, 60]),
+            "saving to binary, n_jobs=2": saving(path, options.saved_s, here / "saved"),
+        }
+        figures["energy of templates outside the first singular component"] = shapes(here / "shapes", options.library)
     record("rendering", figures)
 
 

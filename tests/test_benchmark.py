@@ -106,8 +106,8 @@ def test_only_the_recording_itself_has_joint_firing(controls):
     courses = {kind: control.counts.counts.mean(axis=(0, 2)) for kind, control in controls.items()}
     depth = {kind: course[8:12].mean() / course[[0, 1, -2, -1]].mean() for kind, course in courses.items()}
     assert depth["permuted"] == pytest.approx(depth["as_is"])
-    assert depth["psth_poisson"] > 1.4
-    assert depth["homogeneous_poisson"] < 1.25
+    assert depth["psth_poisson"] > 1.2
+    assert 0.85 < depth["homogeneous_poisson"] < 1.15
 
 
 def test_controls_repeat_with_their_seed_and_keep_the_layout_and_rendering(recording, tmp_path):
@@ -167,7 +167,8 @@ def made_up(effect: float, run_sigma: float, num_repeats: int, seed: int = 0) ->
 def test_the_mixed_model_finds_an_effect_and_says_when_there_is_none():
     with_effect = effects_table(made_up(0.05, 0.01, 6)).iloc[0]
     assert with_effect["effect"] == pytest.approx(0.05, abs=0.02)
-    assert with_effect["low"] > 0 and with_effect["bootstrap_low"] > 0
+    assert with_effect["low"] > 0
+    assert with_effect["bootstrap_low"] > 0
     assert with_effect["p_value"] < 0.01
     # What all units of a run share widens the interval: twenty units of a run are no twenty experiments.
     noisy = effects_table(made_up(0.0, 0.05, 6, seed=1)).iloc[0]

@@ -293,7 +293,8 @@ def _run(
                 study.compute_results(case_keys=[key], exhaustive_gt=exhaustive)
             except Exception as error:
                 # Sorters fail in as many ways as there are sorters; what else is to be sorted is not their fault.
-                study.remove_benchmark(key)
+                # Without it SpikeInterface's own tables and figures work; a later call takes it up again.
+                study.remove_cases([key])
                 _note(study, key, "".join(traceback.format_exception(error)))
                 warnings.warn(f"{' '.join(key)} failed: {type(error).__name__}: {str(error)[-200:]}", stacklevel=3)
             else:
