@@ -66,9 +66,7 @@ class GenerativeRecordingExtractor(BaseRecording):
         channel_ids = np.arange(len(contact_positions_um(probe))) if parent is None else parent.channel_ids
         super().__init__(session.sampling_frequency, channel_ids, renderer.dtype)
         for start, stop in bounds:
-            self.add_recording_segment(
-                _RenderedSegment(renderer, int(start), int(stop), session.sampling_frequency, layout)
-            )
+            self.add_recording_segment(_RenderedSegment(session, renderer, int(start), int(stop), layout))
         if probe.device_channel_indices is None:
             probe.set_device_channel_indices(np.arange(len(channel_ids)))
         self.set_probe(probe)
@@ -83,9 +81,18 @@ class GenerativeRecordingExtractor(BaseRecording):
         self.annotate(is_filtered=is_filtered, **session.annotations)
         self._kwargs = {"folder_path": str(folder), "layout": layout, **rendering}
 
+    def __repr__(self) -> str:
+        return f"{super().__repr__()}\n{_origin(self._session)}"
+
+    def _repr_html_(self, display_name: bool = True) -> str:
+        from spikeinterface_gen.html_repr import recording_html
+
+        return recording_html(_origin(self._session), self.counts) + super()._repr_html_(display_name)
+
     @property
     def sorting(self) -> GenerativeSortingExtractor:
         """The ground truth, in the same layout."""
+        self._session.check_unchanged()
         return GenerativeSortingExtractor(self._session.folder, layout=self._kwargs["layout"])
 
     @property
@@ -203,8 +210,10 @@ class GenerativeSortingExtractor(BaseSorting):
 class _RenderedSegment(BaseRecordingSegment):
     """The frames of a session from ``start`` to ``stop``."""
 
-    def __init__(self, renderer: Renderer, start: int, stop: int, sampling_frequency: float, layout: str) -> None:
-        super().__init__(sampling_frequency=sampling_frequency, t_start=_t_start_s(start, sampling_frequency, layout))
+    def __init__(self, session: Session, renderer: Renderer, start: int, stop: int, layout: str) -> None:
+        frequency = session.sampling_frequency
+        super().__init__(sampling_frequency=frequency, t_start=_t_start_s(start, frequency, layout))
+        self._session = session
         self._renderer = renderer
         self._start = start
         self._stop = stop
@@ -221,7 +230,14 @@ class _RenderedSegment(BaseRecordingSegment):
         start = 0 if start_frame is None else int(start_frame)
         stop = self.get_num_samples() if end_frame is None else int(end_frame)
         stop = min(stop, self.get_num_samples())
+        self._session.check_unchanged()
         return self._renderer.traces(self._start + start, self._start + max(start, stop), channel_indices)
+
+
+def _origin(session: Session) -> str:
+    """Where the spikes come from, in one line."""
+    known, num_trials, num_units = session.annotations, len(session.start_frames), len(session.unit_ids)
+    return f"Synthetic: {num_trials} trials of {num_units} units from {known['model']}, seed {known['seed']}"
 
 
 def _segment_bounds(session: Session, layout: str) -> np.ndarray:

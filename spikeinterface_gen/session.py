@@ -39,7 +39,7 @@ from spikeinterface_gen.rendering.parent import load_parent, read_parent
 from spikeinterface_gen.rendering.renderer import Renderer
 from spikeinterface_gen.rendering.scene import Scene
 from spikeinterface_gen.rendering.templates import Templates
-from spikeinterface_gen.session_files import SessionError, read_arrays, read_settings
+from spikeinterface_gen.session_files import SETTINGS_FILE, SessionError, read_arrays, read_settings
 from spikeinterface_gen.session_writing import ALWAYS, MOTION, NOISE, PARENT, SOMETIMES, checked_frames
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from spikeinterface.core import BaseRecording, Motion
 
 __all__ = ["Session", "SessionError", "cache_folder"]
+
+
+# Read from disk as traces are asked for.
+_MAPPED = ("spike_frames.npy", "spike_units.npy", "spike_amplitudes.npy", "waveforms.npy")
 
 
 def cache_folder() -> Path:
@@ -86,6 +90,18 @@ class Session:
         self._rendered = read_arrays(self.folder / "rendered_block.npy")
         self._trials = read_arrays(self.folder / "trials.npz")
         self._units = read_arrays(self.folder / "units.npz")
+        self._state = self._state_on_disk()
+
+    def check_unchanged(self) -> None:
+        """Raise a SessionError if a file that is read while traces are rendered has changed since this was opened."""
+        if self._state_on_disk() != self._state:
+            raise SessionError(
+                f"{self.folder} has changed since it was opened, so that traces and ground truth may no longer belong "
+                "together. Open it again."
+            )
+
+    def _state_on_disk(self) -> list[tuple[int, int, int] | None]:
+        return [_state(self.folder / name) for name in (SETTINGS_FILE, *_MAPPED)]
 
     # ---- what it holds -----------------------------------------------------------------------
 
@@ -311,6 +327,15 @@ class Session:
         if self.scene.noise is not None and unfit:
             raise TypeError(f"{unfit[0]!r} does not apply: the noise of this session is that of a recording.")
         return parameters
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """What tells whether a file is still the same one, without reading it."""
+    try:
+        told = path.stat()
+    except OSError:
+        return None
+    return told.st_ino, told.st_size, told.st_mtime_ns
 
 
 def _named(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

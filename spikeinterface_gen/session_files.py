@@ -20,6 +20,7 @@ import numpy as np
 from spikeinterface_gen.files import new_folder
 
 __all__ = [
+    "SETTINGS_FILE",
     "SessionError",
     "check_target",
     "is_session_folder",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.extractors import GenerativeRecordingExtractor
 from spikeinterface_gen.generation import generate_from_counts
 from spikeinterface_gen.session import Session, SessionError, cache_folder
 from spikeinterface_gen.session_files import read_arrays
@@ -84,6 +85,23 @@ def test_a_changed_byte_a_truncated_and_a_missing_file_are_noticed(folder, name)
         Session(folder)
     path.write_bytes(data)
     assert Session(folder).num_frames == 22500
+
+
+def test_a_session_that_changes_after_it_was_opened_is_noticed(counts, folder):
+    recording = GenerativeRecordingExtractor(folder)
+    other = GenerativeRecordingExtractor(folder)
+    assert recording.get_traces(0, 0, 10).shape == (10, 32)
+    generate_from_counts(counts, seed=9, folder=folder, overwrite=True)
+    for ask in (lambda: recording.get_traces(0, 0, 10), lambda: recording.sorting):
+        with pytest.raises(SessionError, match=r"has changed since it was opened.*Open it again"):
+            ask()
+    again = GenerativeRecordingExtractor(folder)
+    with open(folder / "spike_amplitudes.npy", "r+b") as file:
+        file.seek(200)
+        file.write(b"x")
+    for recording in (other, again):
+        with pytest.raises(SessionError, match="has changed since it was opened"):
+            recording.get_traces(0, 0, 10)
 
 
 def test_a_forged_pickle_is_never_loaded(folder):
