@@ -36,6 +36,7 @@ _LAZY = {
     "plot_rasters": "spikeinterface_gen.plotting",
     "read_neo": "spikeinterface_gen.convert.neo_files",
     "register": "spikeinterface_gen.full",
+    "spike_statistics": "spikeinterface_gen.validation.estimates",
     "two_sample_tests": "spikeinterface_gen.validation.two_sample",
     "validate": "spikeinterface_gen.validation.report",
     "write_neo": "spikeinterface_gen.convert.neo_files",
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from spikeinterface_gen.validation.co_smoothing import co_smoothing as co_smoothing
     from spikeinterface_gen.validation.decoding import UseReport as UseReport
     from spikeinterface_gen.validation.decoding import decode_covariate as decode_covariate
+    from spikeinterface_gen.validation.estimates import spike_statistics as spike_statistics
     from spikeinterface_gen.validation.network_unit import network_unit_model as network_unit_model
     from spikeinterface_gen.validation.report import ValidationReport as ValidationReport
     from spikeinterface_gen.validation.report import validate as validate

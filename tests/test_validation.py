@@ -262,7 +262,8 @@ def test_the_page_stands_alone(report, tmp_path):
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert "data:image/png;base64," in page
     assert report.membership.summary().split(" (")[0] in page
-    assert page.count("<tr") == len(report.table) + 1
+    assert page.count("<tr") == 2 * (len(report.table) + 1)
+    assert "so many trials would show" in page
     assert "Synthetic spikes" in page
     assert list(tmp_path.iterdir()) == [path]
 

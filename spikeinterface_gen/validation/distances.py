@@ -13,6 +13,7 @@ from spikeinterface_gen.validation.design import Design, equal_number
 from spikeinterface_gen.validation.layout import Layout
 from spikeinterface_gen.validation.metrics import METRICS, PAPER_METRICS
 from spikeinterface_gen.validation.statistics import TrialStatistics
+from spikeinterface_gen.validation.sums import SpikeSums
 
 __all__ = ["METRICS", "PAPER_METRICS", "check_same_population", "compare", "floors"]
 
@@ -36,7 +37,8 @@ def compare(real: SpikeCounts, synthetic: SpikeCounts, *, paper: bool = False) -
     """
     check_same_population(real, synthetic)
     chosen = PAPER_METRICS if paper else {name: METRICS[name] for name in PAPER_METRICS}
-    sides = TrialStatistics(real), TrialStatistics(synthetic)
+    layout = Layout.of(real, synthetic)
+    sides = [TrialStatistics.of_sums(SpikeSums(counts, layout)) for counts in (real, synthetic)]
     return {
         name: metric.distance(metric.of_real(sides[0]), metric.statistic(sides[1])) for name, metric in chosen.items()
     }

@@ -91,14 +91,22 @@ class Layout:
 
     @classmethod
     def of(
-        cls, *sides: SpikeCounts, window_bins: int | None = None, num_lags: int | None = None, seed: int = 0
+        cls,
+        *sides: SpikeCounts,
+        window_bins: int | None = None,
+        num_lags: int | None = None,
+        seed: int = 0,
+        all_pairs: bool = False,
     ) -> Layout:
-        """Return the layout for populations of the same units and bins; ``seed`` chooses the triplets."""
+        """Return the layout for populations of the same units and bins.
+
+        ``seed`` chooses the triplets; ``all_pairs`` asks for the pairs of all units, however many they are.
+        """
         first = sides[0]
         shortest = min(int(counts.num_bins.min()) for counts in sides)
         max_bins = max(counts.max_bins for counts in sides)
         window = shortest if window_bins is None else window_bins
-        pair_units = _spread(first.num_units, MAX_PAIR_UNITS)
+        pair_units = _spread(first.num_units, first.num_units if all_pairs else MAX_PAIR_UNITS)
         psth_factor = -(-max_bins // _MAX_PSTH_BINS)
         return cls(
             bin_size_s=first.bin_size_ms / 1000.0,
@@ -107,7 +115,7 @@ class Layout:
             window_bins=window,
             num_lags=default_num_lags(max_bins) if num_lags is None else num_lags,
             trial_locked=all(counts.trial_locked for counts in sides),
-            correlation_units=_spread(first.num_units, MAX_CORRELATION_UNITS),
+            correlation_units=_spread(first.num_units, first.num_units if all_pairs else MAX_CORRELATION_UNITS),
             pair_units=pair_units,
             triplets=_triplets(len(pair_units), seed),
             tile_bins=round(_TILE_MS / first.bin_size_ms),

@@ -11,12 +11,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikeinterface_gen.files import write_file
+from spikeinterface_gen.validation.metrics import METRICS
 
 if TYPE_CHECKING:
     from spikeinterface_gen.validation.comparison import Comparison
+    from spikeinterface_gen.validation.estimates import Estimate
     from spikeinterface_gen.validation.report import ValidationReport
 
 __all__ = ["table_html", "write_page"]
+
+# Of averages; distances of histograms have another unit than their means.
+_UNITS = {
+    **{name: metric.unit for name, metric in METRICS.items() if metric.elements != "bins"},
+    "population_count": "spikes",
+    "synchrony": "units",
+}
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
@@ -26,6 +35,9 @@ h1 { font-size: 1.5rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 
 table.validation { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
 table.validation th, table.validation td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #ddd; }
 table.validation th:first-child, table.validation td:first-child { text-align: left; }
+table.validation { display: block; overflow-x: auto; }
+table.parts { font-size: .78rem; }
+table.parts th { font-weight: normal; }
 table.validation tr.flagged td:first-child { font-weight: bold; }
 img { max-width: 100%; height: auto; }
 @media print {
@@ -36,14 +48,15 @@ img { max-width: 100%; height: auto; }
 """
 
 _HOW = """
-<b>Value</b>: distance of the synthetic from the real trials. <b>Floor</b>: distance of other real trials, equally many,
-from the same real trials, so what a perfect model would get. <b>Ratio</b>: value / floor. All three are medians over
-random splits; the interval holds 95 %. <b>Further</b>: the whole interval lies above 1 (each metric for itself, 2.5 %
-false alarms). <b>Excess</b>: √(value² − floor²) in units of the s.d. of the true values over units or pairs.
-<b>Agreement</b>: correlation of real and synthetic values over units or pairs, corrected for sampling noise on both
-sides; 1 is perfect.
-<b>Of ceiling</b>: the plain correlation, as a share of that between real and real.
-A dash: not defined, or noise covers everything.
+<b>Value</b>: distance of the synthetic from the real trials. <b>Floor</b>: distance of other real trials, equally
+many, from the same real trials, so what a perfect model would get. <b>Ratio</b>: value / floor. All three are medians
+over random splits; the interval holds 95 %. <b>Told apart</b>: a permutation test of the maximum over all metrics
+tells synthetic from real trials by this one; anything at all is flagged in 5 % of cases where there is nothing to
+find. <b>Smallest</b>: difference beyond sampling noise, in the unit of value and floor, that so many trials would
+show in four cases out of five; a smaller one may be there unseen. <b>Excess</b>: √(value² − floor²) in units of the
+s.d. of the true values over units or pairs. <b>Agreement</b>: correlation of real and synthetic values over units or
+pairs, corrected for sampling noise on both sides; 1 is perfect. <b>Of ceiling</b>: the plain correlation, as a share
+of that between real and real. A dash: not defined, or noise covers everything.
 """
 
 
@@ -56,7 +69,9 @@ def table_html(report: ValidationReport) -> str:
         "",
         "ratio",
         "95 % interval",
-        "further",
+        "told apart",
+        "p",
+        "smallest",
         "excess",
         "agreement",
         "of ceiling",
@@ -79,6 +94,8 @@ def _row(c: Comparison) -> str:
         f"{c.ratio:.2f}",
         f"{c.low:.2f} – {c.high:.2f}",
         "◆ yes" if c.flagged else "no",
+        _number(c.p, 3),
+        _number(c.detectable, 3),
         _number(c.excess),
         _number(c.agreement),
         _number(c.of_ceiling),
@@ -88,8 +105,43 @@ def _row(c: Comparison) -> str:
     return f"<tr{mark}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
-def _number(value: float) -> str:
-    return f"{value:.2f}" if np.isfinite(value) else "–"
+def _number(value: float, digits: int = 2) -> str:
+    """Two decimals, or so many significant digits."""
+    if not np.isfinite(value):
+        return "–"
+    return f"{value:.2f}" if digits == 2 else f"{value:.{digits}g}"
+
+
+def _averages_html(report: ValidationReport) -> str:
+    """Each statistic on average, real and synthetic, with its interval."""
+
+    def cell(estimate: Estimate) -> str:
+        interval = f" [{estimate.low:.3g}, {estimate.high:.3g}]" if np.isfinite(estimate.low) else ""
+        return f"{estimate.value:.3g}{interval}"
+
+    rows = "\n".join(
+        f"<tr><td>{escape(report.comparisons[name].metric.label)}</td>"
+        f"<td>{cell(real)}</td><td>{cell(synthetic)}</td><td>{escape(_UNITS.get(name, ''))}</td></tr>"
+        for name, (real, synthetic) in report.averages.items()
+    )
+    head = "".join(f"<th>{word}</th>" for word in ("statistic", "real", "synthetic", ""))
+    return f'<table class="validation"><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table>'
+
+
+def _parts_html(report: ValidationReport) -> str:
+    """Ratios by area and condition: a row for each, a column for each metric."""
+    rows = list(dict.fromkeys((part.of, part.name, part.num_elements) for part in report.parts))
+    columns = list(dict.fromkeys(part.metric.name for part in report.parts))
+    ratios = {(part.of, part.name, part.metric.name): part.ratio for part in report.parts}
+    labels = [METRICS[name].label for name in columns]
+    head = "".join(f"<th>{escape(word)}</th>" for word in ("part", "n", *labels))
+    body = "\n".join(
+        f"<tr><td>{escape(f'{of} {name}')}</td><td>{n} {'units' if of == 'area' else 'trials'}</td>"
+        + "".join(f"<td>{_number(ratios.get((of, name, column), float('nan')))}</td>" for column in columns)
+        + "</tr>"
+        for of, name, n in rows
+    )
+    return f'<table class="validation parts"><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>'
 
 
 def write_page(report: ValidationReport, path: Path) -> Path:
@@ -115,6 +167,11 @@ def _page(report: ValidationReport) -> str:
     provenance = escape("; ".join(shown)) or "unknown"
     title = f"Validation of {report.synthetic.num_trials} synthetic trials of {report.real.num_units} units"
     membership = f"<h2>Memorisation</h2><p>{escape(report.membership.summary())}</p>" if report.membership else ""
+    parts = (
+        f"<h2>By area and condition</h2>{_parts_html(report)}<p class='how'>Ratio of value to floor.</p>"
+        if report.parts
+        else ""
+    )
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -129,7 +186,11 @@ comparison, {report.num_splits} splits, seed {report.seed}.</p>
 <h2>Metrics</h2>
 {table_html(report)}
 <p class="how">{_HOW}</p>
-{membership}
+<h2>Averages</h2>
+{_averages_html(report)}
+<p class="how">Mean over units, pairs or bins (of drifts: root mean square), with 95 % intervals by the
+grouped jackknife over trials.</p>
+{parts}{membership}
 <h2>Figures</h2>
 <p><img alt="Rasters, distributions and correlations of real and synthetic spikes, and the ratio of every metric"
 src="data:image/png;base64,{image}"></p>

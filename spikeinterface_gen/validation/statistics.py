@@ -51,7 +51,7 @@ class TrialStatistics:
             raise ValueError(f"window_bins must lie between 1 and the {shortest} bins of the shortest trial.")
         if num_lags is not None and num_lags < 1:
             raise ValueError(f"num_lags must be at least 1; got {num_lags}.")
-        self.layout = Layout.of(counts, window_bins=window_bins, num_lags=num_lags)
+        self.layout = Layout.of(counts, window_bins=window_bins, num_lags=num_lags, all_pairs=True)
         self._sums: SpikeSums | SumsOfGroups = SpikeSums(counts, self.layout)
 
     @classmethod
