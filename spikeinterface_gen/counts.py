@@ -213,6 +213,11 @@ class SpikeCounts(Conversions):
             f"{self.num_units} {units}, {self.rates_hz.mean():.1f} Hz on average"
         )
 
+    def _repr_html_(self) -> str:
+        from spikeinterface_gen.html_repr import counts_html
+
+        return counts_html(self)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SpikeCounts):
             return NotImplemented

@@ -37,6 +37,11 @@ class GenerativeModel(ABC):
     def load(cls, folder: str | Path) -> Self:
         """Read what ``save`` wrote."""
 
+    def _repr_html_(self) -> str:
+        from spikeinterface_gen.html_repr import model_html
+
+        return model_html(self)
+
 
 def check_counts(counts: Any, name: str, unit_ids: np.ndarray | None = None, bin_size_ms: float | None = None) -> None:
     """Raise unless ``counts`` is a SpikeCounts, of these units and bins where they are given."""
