@@ -27,6 +27,7 @@ setup(
     python_requires=">=3.11",
     packages=find_namespace_packages(include=["spikeinterface_gen", "spikeinterface_gen.*"]),
     include_package_data=True,
+    entry_points={"console_scripts": ["spikeinterface-gen=spikeinterface_gen.cli:main"]},
     install_requires=[
         "elephant>=1.1",
         "lightning>=2.4",

@@ -2,103 +2,13 @@
 
     python examples/demo.py [--minutes 4] [--output demo_output]
 
-Leaves in the output folder: model/, synthetic_neo.pkl, recording/, validation.html, validation.png, rasters.png.
+The same as ``spikeinterface-gen demo``; its code is in spikeinterface_gen/cli/demo.py. Leaves in the output folder:
+model/, synthetic_neo.pkl, recording/, sorting/, validation.html, validation.png, rasters.png.
 """
 
-import argparse
-import shutil
-import time
-from pathlib import Path
+import sys
 
-import neo
-import spikeinterface.full as si
-
-import spikeinterface_gen as sig
-from spikeinterface_gen.plotting import plot_rasters
-
-MIN_RATE_HZ = 1.0
-SORTED_UNITS = 30
-SORTED_SECONDS = 60.0
-SORTER = "spykingcircus2"
-
-
-def main() -> None:
-    options = arguments()
-    output = Path(options.output)
-    output.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-
-    say(started, "A recorded session: Steinmetz et al. 2019 (CC-BY-4.0), mouse Neuropixels.")
-    counts = sig.load_dataset("steinmetz2019")
-    counts = counts.select_units(counts.unit_ids[counts.rates_hz >= MIN_RATE_HZ])
-    train, held_out = counts.split((0.8, 0.2), seed=0)
-    print(f"  {counts}\n  fit on {len(train)} trials; {len(held_out)} are held out and never seen")
-
-    say(started, f"Fit LDNS, at most {options.minutes:g} minutes.")
-    model = sig.LDNS().fit(train, seed=0, max_minutes=options.minutes)
-    model.save(output / "model", overwrite=True)
-    print("  distance from held-out trials after each stage, relative to recorded trials (1 is as good as real):")
-    print(indented(model.stage_metrics_.drop("floor").round(2).to_string()))
-
-    say(started, f"Generate {len(held_out)} trials and validate them against the held-out ones.")
-    synthetic = model.sample(len(held_out), seed=1)
-    report = sig.validate(held_out, synthetic, train=train)
-    report.to_html(output / "validation.html")
-    report.plot().savefig(output / "validation.png", dpi=110)
-    plot_rasters(held_out, synthetic).savefig(output / "rasters.png", dpi=130)
-    neo.io.PickleIO(str(output / "synthetic_neo.pkl")).write_block(synthetic.to_neo())
-    print(indented(report.table[["value", "floor", "ratio", "flagged"]].to_string(float_format=lambda v: f"{v:.3g}")))
-
-    busiest = train.unit_ids[train.rates_hz.argsort()[-2 * SORTED_UNITS :: 2]]
-    trials = round(SORTED_SECONDS / train.durations_s.mean())
-    say(started, f"Render {SORTED_SECONDS:.0f} s of {SORTED_UNITS} units and sort them with {SORTER}.")
-    recording = sig.generate_with_ldns(
-        model, trials, seed=2, unit_ids=busiest, folder=output / "recording", overwrite=True
-    )
-    print(f"  {recording}")
-    truth = recording.sorting
-    sorted_folder = output / "sorting"
-    shutil.rmtree(sorted_folder, ignore_errors=True)
-    sorting = si.run_sorter(SORTER, recording, folder=sorted_folder, remove_existing_folder=True, verbose=False)
-    comparison = si.compare_sorter_to_ground_truth(truth, sorting, exhaustive_gt=True)
-    accuracy = comparison.get_performance()["accuracy"].astype(float)
-
-    say(started, f"Done. Everything is in {output}/:")
-    for name, what in CONTENTS.items():
-        print(f"  {name:<20} {what}")
-    print("\nHow good is it?")
-    print(indented(report.summary()))
-    print(
-        f"  Sorting: {SORTER} found {len(sorting.unit_ids)} units where there are {len(truth.unit_ids)}; "
-        f"{(accuracy >= 0.8).sum()} of them with an accuracy of at least 0.8 (mean {accuracy.mean():.2f})."
-    )
-
-
-CONTENTS = {
-    "model/": "the fitted model: sig.LDNS.load",
-    "synthetic_neo.pkl": "the synthetic trials as a Neo block: neo.io.PickleIO",
-    "recording/": "traces with ground truth: sig.GenerativeRecordingExtractor",
-    "sorting/": f"what {SORTER} found in them",
-    "validation.html": "real and synthetic trials beside each other, every figure with its floor",
-    "validation.png": "the same as one picture",
-    "rasters.png": "real and synthetic rasters",
-}
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=4.0, help="bound on the fit (default: 4)")
-    parser.add_argument("--output", default="demo_output", help="folder for the results (default: demo_output)")
-    return parser.parse_args()
-
-
-def say(started: float, text: str) -> None:
-    print(f"\n[{time.monotonic() - started:4.0f} s] {text}", flush=True)
-
-
-def indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
-
+from spikeinterface_gen.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(["demo", *sys.argv[1:]]))

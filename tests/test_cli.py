@@ -1,0 +1,181 @@
+"""The command line: files in, files out."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spikeinterface_gen import SpikeCounts, is_synthetic, load_dataset, read_neo
+from spikeinterface_gen.cli import main
+from spikeinterface_gen.extractors import GenerativeRecordingExtractor
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command."""
+    code = main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A recorded session as NWB, a model fitted to it by the command line, and a key."""
+    folder = tmp_path_factory.mktemp("cli")
+    counts = load_dataset("lorenz", num_trials=60)
+    counts = SpikeCounts(counts.counts[:, :30, :8], 10.0, unit_ids=[f"u{k}" for k in range(8)])
+    counts.to_nwb(folder / "session.nwb")
+    (folder / "key.txt").write_text("a secret\n")
+    assert main(["fit", str(folder / "session.nwb"), str(folder / "model"), "--num-steps", "4", "--quiet"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def synthetic(folder) -> Path:
+    path = folder / "synthetic.nix"
+    arguments = ["generate", folder / "model", path, "--trials", 10, "--seed", 1, "--quiet"]
+    assert main([str(a) for a in (*arguments, "--watermark-key-file", folder / "key.txt")]) == 0
+    return path
+
+
+def test_fit_tells_what_it_did_and_replaces_nothing_unasked(folder, capsys):
+    code, out, _ = run(capsys, "fit", folder / "session.nwb", folder / "again", "--num-steps", 2, "--json", "--quiet")
+    assert code == 0
+    result = json.loads(out)
+    assert (result["trained_on"], result["held_out"], result["data"]["units"]) == (48, 12, 8)
+    assert result["stage_metrics"]
+    for target, words in ((folder / "model", "--overwrite"), (folder, "it is no model")):
+        code, _, err = run(capsys, "fit", folder / "session.nwb", target)
+        assert code == 2
+        assert words in err
+    code, _, err = run(capsys, "fit", folder / "session.nwb", folder / "again", "--min-rate-hz", 1e4, "--overwrite")
+    assert code == 2
+    assert "lower --min-rate-hz" in err
+
+
+def test_generate_writes_what_the_name_asks_for(folder, synthetic, capsys):
+    block = read_neo(synthetic)
+    assert is_synthetic(synthetic)
+    assert len(block.segments) == 10
+    assert block.annotations["watermarked"] is True
+    common = ["--trials", 4, "--seed", 1, "--quiet"]
+    code, out, _ = run(
+        capsys, "generate", folder / "model", folder / "recording", *common, "--units", "u1", "u7", "--json",
+        "--set", "noise_level_uv=3.5", "--set", "noise_spectrum=white", "--gap-s", 0.1,
+    )  # fmt: skip
+    assert code == 0
+    assert json.loads(out)["seed"] == 1
+    recording = GenerativeRecordingExtractor(folder / "recording")
+    assert recording.sorting.unit_ids.tolist() == ["u1", "u7"]
+    assert recording._session.parameters.noise_level_uv == 3.5
+    assert run(capsys, "generate", folder / "model", folder / "out.nwb", *common)[0] == 0
+    # The same seed: the same trials in every format, however many.
+    expected = SpikeCounts.from_neo(block, 10.0)[:4]
+    assert np.array_equal(SpikeCounts.from_nwb(folder / "out.nwb", 10.0).counts, expected.counts)
+    assert np.array_equal(recording.counts.counts, expected.select_units(["u1", "u7"]).counts)
+
+    for arguments, words in (
+        (["out.nwb"], "--overwrite"),
+        (["out.csv"], r"the suffix must be .nwb"),
+        (["b", "--units", "u1", "x"], "--units x: no such units; there are u0"),
+        (["b", "--set", "noise"], "expected NAME=VALUE"),
+        (["b", "--set", "noise=1"], "'noise' is not a rendering parameter"),
+        (["b.nix", "--gap-s", "1"], "holds spikes alone"),
+        (["b", "--watermark-key-file", "nothing"], "nothing"),
+    ):
+        code, _, err = run(capsys, "generate", folder / "model", folder / arguments[0], *common, *arguments[1:])
+        assert code == 2
+        assert words in err
+    assert not (folder / "b").exists()
+
+
+def test_validate_compares_with_the_trials_that_fit_left_out(folder, synthetic, capsys):
+    page = folder / "report.html"
+    code, out, _ = run(
+        capsys, "validate", folder / "session.nwb", synthetic, "--splits", 2, "--quiet", "--strict", "--json",
+        "--output", page,
+    )  # fmt: skip
+    assert code == 1
+    result = json.loads(out)
+    assert "rate" in result["table"]
+    assert "10 synthetic trials" in result["summary"]
+    assert page.stat().st_size > 10_000
+    assert result["flagged"]  # four steps are no training
+    other = SpikeCounts(np.ones((3, 5, 2), dtype=int), 10.0).to_nwb(folder / "other.nwb")
+    code, _, err = run(capsys, "validate", other, synthetic)
+    assert code == 2
+    assert "8 synthetic units are not among the real ones" in err
+
+
+def test_info_of_everything(folder, synthetic, capsys):
+    def info(*arguments):
+        code, out, err = run(capsys, "info", *arguments, "--json")
+        return code, json.loads(out) if out else err
+
+    code, model = info(folder / "model")
+    assert (code, model["kind"], model["model"], model["units"]) == (0, "model", "LDNS", 8)
+    code, data = info(folder / "session.nwb", "--check")
+    assert (code, data["synthetic"], data["trials"], data["units"]) == (1, False, 60, 8)
+    for path in (synthetic, *(folder / name for name in ("recording", "out.nwb") if (folder / name).exists())):
+        code, data = info(path, "--check")
+        assert (code, data["synthetic"], data["model"], data["seed"]) == (0, True, "LDNS", 1)
+    code, data = info(synthetic, "--watermark-key-file", folder / "key.txt")
+    assert data["watermark_found"]
+    code, data = info(folder / "session.nwb", "--watermark-key-file", folder / "key.txt")
+    assert not data["watermark_found"]
+    assert info("steinmetz2019")[1]["units"] == 983
+    assert "no file, folder or dataset" in info(folder / "nothing")[1]
+    assert "cannot be read as spikes" in info(folder / "key.txt")[1]
+    code, out, _ = run(capsys, "info", "steinmetz2019")
+    assert "synthetic" in out
+
+
+def test_other_inputs(tmp_path, counts, capsys):
+    sorting = counts.to_sorting(layout="session")
+    sorting.save(folder=tmp_path / "sorting")
+    sorting.dump_to_pickle(tmp_path / "sorting.pkl")
+    sorting.save(folder=tmp_path / "sorting.zarr", format="zarr")
+    counts.to_sorting().save(folder=tmp_path / "trials.zarr", format="zarr")
+    for name in ("sorting", "sorting.zarr"):
+        code, out, _ = run(capsys, "info", tmp_path / name, "--json", "--bin-size-ms", 10)
+        assert code == 0
+        assert json.loads(out)["units"] == 4
+    # SpikeInterface does not save how long segments are.
+    code, _, err = run(capsys, "info", tmp_path / "trials.zarr")
+    assert code == 2
+    assert "register the recording" in err
+    code, _, err = run(capsys, "info", tmp_path / "sorting.pkl")
+    assert code == 2
+    assert "--trust-pickle" in err
+    code, _, err = run(capsys, "info", "steinmetz2019", "--bin-size-ms", "5")
+    assert code == 2
+    assert "binned at 10 ms already" in err
+
+
+def test_help_and_wrong_use(capsys):
+    for command in ("fit", "generate", "validate", "info", "demo"):
+        with pytest.raises(SystemExit) as left:
+            main([command, "--help"])
+        assert left.value.code == 0
+        text = capsys.readouterr().out
+        assert "examples:" in text
+        assert "exit codes:" in text
+        assert max(map(len, text.splitlines())) <= 120
+    for wrong in ([], ["sort"], ["generate", "model"]):
+        with pytest.raises(SystemExit) as left:
+            main(wrong)
+        assert left.value.code == 2
+    with pytest.raises(FileNotFoundError):
+        main(["info", "nothing", "--debug"])
+
+
+def test_it_starts_at_once_and_without_torch():
+    code = (
+        "import sys, time; started = time.perf_counter(); from spikeinterface_gen.cli import main\n"
+        "try: main(['--version'])\n"
+        "except SystemExit: print('torch' in sys.modules, 'spikeinterface' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == "spikeinterface-gen"
+    assert done.stdout.split()[-2:] == ["False", "False"]
