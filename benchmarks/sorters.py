@@ -16,7 +16,7 @@ import pandas as pd
 from _record import RESULTS, record
 
 import spikeinterface_gen as sig
-from spikeinterface_gen.benchmark.controls import CONTROLS
+from spikeinterface_gen.benchmark.pairs import paired_recordings
 from spikeinterface_gen.benchmark.tables import spike_train_correlations
 from spikeinterface_gen.rendering.probes import default_probe
 
@@ -49,25 +49,14 @@ def neighbours(num_units: int) -> np.ndarray:
 
 def recordings(model: sig.LDNS, folder: Path, options: argparse.Namespace) -> dict:
     duration_s = sig.load_dataset("steinmetz2019").durations_s.mean()
-    num_trials, unit_ids = round(options.seconds / duration_s), neighbours(options.units)
-    named = {}
-    for repeat in range(max(options.repeats, options.other_repeats)):
-        here = folder / f"repeat-{repeat}"
-        if not (here / "ldns").exists():
-            sig.generate_with_ldns(
-                model,
-                num_trials,
-                seed=repeat,
-                unit_ids=unit_ids,
-                probe=default_probe(options.channels),
-                folder=here / "ldns",
-            )
-        recording = sig.GenerativeRecordingExtractor(here / "ldns")
-        missing = [kind for kind in CONTROLS[1:] if not (here / kind).exists()]
-        sig.make_controls(recording, missing, repeat, folder=here)
-        for kind in CONTROLS:
-            named[kind, repeat] = sig.GenerativeRecordingExtractor(here / ("ldns" if kind == "as_is" else kind))
-    return named
+    return paired_recordings(
+        model,
+        round(options.seconds / duration_s),
+        folder / "recordings",
+        repeats=max(options.repeats, options.other_repeats),
+        unit_ids=neighbours(options.units),
+        probe=default_probe(options.channels),
+    )
 
 
 def joint_firing(named: dict) -> dict:

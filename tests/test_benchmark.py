@@ -16,7 +16,9 @@ from spikeinterface_gen import (
     make_controls,
 )
 from spikeinterface_gen.benchmark.effects import effects_table
+from spikeinterface_gen.benchmark.pairs import paired_recordings
 from spikeinterface_gen.benchmark.tables import spike_train_correlations
+from spikeinterface_gen.models.psth import PSTHPoisson
 
 matplotlib.use("Agg")
 
@@ -139,6 +141,20 @@ def test_refractory_periods_hold_across_the_seams_of_permuted_trials(tmp_path):
     recording = generate_from_counts(counts, seed=0, folder=tmp_path / "a")
     control = make_controls(recording, ["permuted"], 3, folder=tmp_path)["permuted"]
     assert control._session.forced_violations.sum() <= recording._session.forced_violations.sum()
+
+
+def test_pairs_are_drawn_once_and_opened_afterwards(tmp_path):
+    model = PSTHPoisson().fit(SpikeCounts(np.random.default_rng(0).poisson(0.2, (20, 15, 3)), 10.0))
+    first = paired_recordings(model, 6, tmp_path, repeats=2, seed=3, kinds=["as_is", "permuted"], noise_level_uv=4.0)
+    assert list(first) == [("as_is", 0), ("permuted", 0), ("as_is", 1), ("permuted", 1)]
+    assert not np.array_equal(first["as_is", 0].counts.counts, first["as_is", 1].counts.counts)
+    templates = {key: recording._session.templates.waveforms_uv for key, recording in first.items()}
+    assert np.array_equal(templates["as_is", 1], templates["permuted", 1])
+    assert not np.array_equal(templates["as_is", 0], templates["as_is", 1])
+    again = paired_recordings(None, 6, tmp_path, repeats=2, seed=3, kinds=["permuted", "as_is"])
+    assert np.array_equal(again["permuted", 1].get_traces(), first["permuted", 1].get_traces())
+    with pytest.raises(ValueError, match="holds 6 trials of seed 3, not 7 of 3"):
+        paired_recordings(model, 7, tmp_path, seed=3)
 
 
 # ---- tables and effects ----------------------------------------------------------------------
