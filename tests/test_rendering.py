@@ -10,7 +10,7 @@ from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.observation.spike_times import place_spikes
 from spikeinterface_gen.rendering.amplitudes import spike_amplitudes
 from spikeinterface_gen.rendering.noise import Noise
-from spikeinterface_gen.rendering.noise_model import BLOCK_FRAMES, measured_noise, parametric_noise
+from spikeinterface_gen.rendering.noise_model import BLOCK_FRAMES, parametric_noise
 from spikeinterface_gen.rendering.parameters import RenderingParameters
 from spikeinterface_gen.rendering.probes import contact_positions_um, default_probe, place_units
 from spikeinterface_gen.rendering.renderer import Renderer
