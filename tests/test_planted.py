@@ -10,8 +10,8 @@ from spikeinterface_gen.validation.metrics import METRICS
 from spikeinterface_gen.validation.permutation import permutation_test
 from spikeinterface_gen.validation.planted import DEFECTS, Simulator, training_seed
 
-SIMULATOR = Simulator(num_units=16, num_bins=600, seed=3)
-NUM_TRIALS = 160
+SIMULATOR = Simulator(num_units=20, num_bins=600)
+NUM_TRIALS = 200
 OF_SPIKES = [name for name, defect in DEFECTS.items() if "memorisation" not in defect.named_by]
 
 

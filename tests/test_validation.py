@@ -124,6 +124,16 @@ def test_trials_of_different_lengths_are_cut_alike(parts):
     assert any("cut to their first 30 bins" in note for note in report.notes)
 
 
+def test_without_a_common_time_origin_nothing_is_said_of_the_time_in_a_trial(parts):
+    _, real, other = parts
+    real, other = (SpikeCounts(c.counts, 10.0, trial_locked=False) for c in (real, other))
+    report = validate(real, other, num_splits=3)
+    assert list(report.table.index) == [name for name in METRICS if not METRICS[name].needs_time_origin]
+    assert "psth" not in report.table.index
+    assert any("share no time origin: rate over a trial (PSTH)" in note for note in report.notes)
+    report.plot()
+
+
 def test_ragged_trials_work():
     counts = session(60, seed=1)
     lengths = np.random.default_rng(0).integers(12, 31, 60)

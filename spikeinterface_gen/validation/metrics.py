@@ -62,6 +62,8 @@ class Metric:
         ``TrialStatistics → bool (units,)``: the units of which the real trials say enough.
     is_root_mean_square : bool
         Whether values of either sign are averaged as root mean square.
+    needs_time_origin : bool
+        Whether it says something only of trials that share a time origin.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Metric:
     distance: Callable[[np.ndarray, np.ndarray], float]
     enough: Callable[[TrialStatistics], np.ndarray] | None = None
     is_root_mean_square: bool = False
+    needs_time_origin: bool = False
 
     @property
     def is_elementwise(self) -> bool:
@@ -205,7 +208,7 @@ METRICS = {
         Metric("isi_mean", "mean interval", "s", "units", _Statistics.isi_mean_s, rmse, _enough_intervals),
         Metric("isi_sd", "s.d. of intervals", "s", "units", _Statistics.isi_sd_s, rmse, _enough_intervals),
         Metric("rate", "firing rate", "Hz", "units", _Statistics.rates_hz, rmse),
-        Metric("psth", "rate over a trial (PSTH)", "Hz", "units", _Statistics.psth_hz, rmse),
+        Metric("psth", "rate over a trial (PSTH)", "Hz", "units", _Statistics.psth_hz, rmse, needs_time_origin=True),
         Metric("drift", "slow drift over trials", "Hz", "units", _Statistics.drifts_hz, rmse, is_root_mean_square=True),
         Metric("fano_factor", "Fano factor (log)", "", "units", _log_fano_factors, rmse),
         Metric("cv2", "CV2", "", "units", _Statistics.cv2, rmse, _enough_pairs),
@@ -225,8 +228,24 @@ METRICS = {
         Metric("spike_time_tiling", "spike time tiling", "", "pairs", _Statistics.spike_time_tilings, rmse),
         Metric("correlation_5_bins", "correlation in 5 bins", "", "pairs", _correlations_5_bins, rmse),
         Metric("correlation_20_bins", "correlation in 20 bins", "", "pairs", _correlations_20_bins, rmse),
-        Metric("signal_correlation", "signal correlation", "", "pairs", _Statistics.signal_correlations, rmse),
-        Metric("noise_correlation", "noise correlation", "", "pairs", _Statistics.noise_correlations, rmse),
+        Metric(
+            "signal_correlation",
+            "signal correlation",
+            "",
+            "pairs",
+            _Statistics.signal_correlations,
+            rmse,
+            needs_time_origin=True,
+        ),
+        Metric(
+            "noise_correlation",
+            "noise correlation",
+            "",
+            "pairs",
+            _Statistics.noise_correlations,
+            rmse,
+            needs_time_origin=True,
+        ),
         Metric("triplet_correlation", "triplet correlation", "", "triplets", _Statistics.triplet_correlations, rmse),
         Metric("synchrony", "synchrony (D_KL of complexity)", "nats", "bins", _Statistics.complexity_histogram, _KL),
         Metric("population_coupling", "population coupling", "", "units", _Statistics.population_couplings, rmse),

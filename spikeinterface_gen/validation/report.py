@@ -234,6 +234,10 @@ def validate(
     layout = Layout.of(*(counts for counts in (real, synthetic, train) if counts is not None), seed=seed)
     design = Design(real, synthetic, train, number, seed=seed, layout=layout)
     metrics = {**METRICS, **(PAPER_METRICS if paper else {})}
+    if not layout.trial_locked:
+        locked = [metric.label for metric in metrics.values() if metric.needs_time_origin]
+        notes.append(f"Left out, because trials share no time origin: {', '.join(locked)}.")
+        metrics = {name: metric for name, metric in metrics.items() if not metric.needs_time_origin}
     test = permutation_test(metrics, design, num_permutations=num_permutations)
     comparisons, left_out = compare_metrics(metrics, design, test, num_splits=num_splits)
     averages = _averages(design, comparisons)
