@@ -58,7 +58,7 @@ def is_synthetic(obj_or_path: Any, *, watermark_key: str | bytes | None = None) 
         anything else with ``annotations``; a SpikeInterface recording, sorting or analyzer, also after
         preprocessing, selection or joining; a list of such. On disk: a session folder; what SpikeInterface
         saved from our recordings and sortings (folders, zarr, JSON, pickle, analyzers); a block of ours in
-        Neo's pickle, NIX, Matlab or NWB format; what this package exported to NWB and Phy; and whatever
+        Neo's pickle, NIX or Matlab format; what this package exported to NWB and Phy; and whatever
         :func:`~spikeinterface_gen.mark_synthetic` marked. Pickles are read, never executed.
     watermark_key : str or bytes, optional
         Where an object says nothing, look for the watermark of this key in its spike times too:
@@ -67,8 +67,8 @@ def is_synthetic(obj_or_path: Any, *, watermark_key: str | bytes | None = None) 
     Returns
     -------
     bool
-        False also for what says nothing about its origin: SpikeInterface's ``NpzSortingExtractor``,
-        ``SharedMemorySorting`` and raw binary files keep no labels.
+        False also for what says nothing about its origin: SpikeInterface's ``NpzSortingExtractor`` and
+        ``SharedMemorySorting``, Neo's ``NWBIO`` and raw binary files keep no labels.
 
     Raises
     ------

@@ -154,7 +154,7 @@ def test_other_inputs(tmp_path, counts, capsys):
 
 
 def test_help_and_wrong_use(capsys):
-    for command in ("fit", "generate", "validate", "info", "demo"):
+    for command in ("fit", "generate", "validate", "benchmark", "info", "demo"):
         with pytest.raises(SystemExit) as left:
             main([command, "--help"])
         assert left.value.code == 0
@@ -166,6 +166,9 @@ def test_help_and_wrong_use(capsys):
         with pytest.raises(SystemExit) as left:
             main(wrong)
         assert left.value.code == 2
+    code, _, err = run(capsys, "benchmark", "model", "study", "--trials", 3, "--sorters", "nonesuch")
+    assert code == 2
+    assert "--sorters nonesuch: no such sorter" in err
     with pytest.raises(FileNotFoundError):
         main(["info", "nothing", "--debug"])
 

@@ -1,4 +1,4 @@
-"""The command line: ``spikeinterface-gen fit | generate | validate | info | demo``."""
+"""The command line: ``spikeinterface-gen fit | generate | validate | benchmark | info | demo``."""
 
 from __future__ import annotations
 

@@ -21,8 +21,9 @@ from spikeinterface_gen.cli.inputs import (
     train_and_held_out,
 )
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.files import write_file
 
-__all__ = ["demo", "fit", "generate", "info", "validate"]
+__all__ = ["benchmark", "demo", "fit", "generate", "info", "validate"]
 
 Result = tuple[dict[str, Any], int]
 
@@ -94,7 +95,7 @@ def generate(options: Namespace) -> Result:
     model: Any = load_model(options.model)
     durations = {} if options.duration_s is None else {"durations": options.duration_s}
     counts: SpikeCounts = model.sample(options.trials, seed=seed, **durations)
-    unit_ids = None if options.units is None else _unit_ids(counts, options.units)
+    unit_ids = None if options.units is None else _unit_ids(counts.unit_ids, options.units)
     say(f"{counts}")
     if spikes_only:
         counts = counts if unit_ids is None else counts.select_units(unit_ids)
@@ -152,6 +153,51 @@ def validate(options: Namespace) -> Result:
     shown = [name for name in ("value", "floor", "ratio", "flagged") if name in table.columns]
     _tell(options, table[shown].to_string(float_format=lambda value: f"{value:.3g}") + f"\n\n{report.summary()}")
     return result, 1 if flagged and options.strict else 0
+
+
+def benchmark(options: Namespace) -> Result:
+    """Run sorters on recordings of a model and on controls."""
+    from spikeinterface.sorters import available_sorters
+
+    from spikeinterface_gen.benchmark.pairs import paired_recordings
+    from spikeinterface_gen.benchmark.study import benchmark_sorters
+    from spikeinterface_gen.models import load_model
+
+    say = _sayer(options)
+    unknown = [name for name in options.sorters if name not in available_sorters()]
+    if unknown:
+        raise ValueError(f"--sorters {' '.join(unknown)}: no such sorter; there are {', '.join(available_sorters())}.")
+    folder = Path(options.folder).expanduser()
+    say(f"{options.repeats} recordings of {options.trials} trials, and {', '.join(options.kinds)} of each")
+    model: Any = load_model(options.model)
+    generation = _rendering(options.set)
+    if options.units is not None:
+        generation["unit_ids"] = _unit_ids(model.population_.unit_ids, options.units)
+    with redirect_stdout(sys.stderr):
+        recordings = paired_recordings(
+            model,
+            options.trials,
+            folder / "recordings",
+            repeats=options.repeats,
+            seed=options.seed,
+            kinds=options.kinds,
+            **generation,
+        )
+        jobs = {"n_jobs": options.jobs, "progress_bar": False}
+        study = benchmark_sorters(
+            recordings, options.sorters, folder / "study", job_kwargs=jobs, progress=not options.quiet
+        )
+    units = study.table()
+    write_file(folder / "units.csv", units.to_csv(index=False).encode())
+    measures = {"accuracy": "mean", "precision": "mean", "recall": "mean", "run_time_s": "mean", "unit_id": "count"}
+    table = units.groupby(["sorter", "kind"], sort=False).agg(measures).rename(columns={"unit_id": "num_units"})
+    _tell(options, f"{table.round(3).to_string()}\n\nunit by unit in {folder / 'units.csv'}")
+    result = {
+        "folder": str(folder.absolute()),
+        "sorters": json.loads(table.reset_index().to_json(orient="records")),
+        "failures": {" ".join(map(str, case)): error for case, error in study.failures.items()},
+    }
+    return result, 0
 
 
 def info(options: Namespace) -> Result:
@@ -274,9 +320,9 @@ def _watermark(path: Path, options: Namespace) -> Any:
     return find_watermark(sc.load(path), key, bin_size_ms=options.bin_size_ms)
 
 
-def _unit_ids(counts: SpikeCounts, names: list[str]) -> np.ndarray:
+def _unit_ids(known: np.ndarray, names: list[str]) -> np.ndarray:
     """Ids of the units that are called so; on the command line every id is text."""
-    by_name = {str(unit_id): unit_id for unit_id in counts.unit_ids.tolist()}
+    by_name = {str(unit_id): unit_id for unit_id in known.tolist()}
     unknown = [name for name in names if name not in by_name]
     if unknown:
         raise ValueError(f"--units {' '.join(unknown[:5])}: no such units; there are {', '.join(list(by_name)[:5])}, …")

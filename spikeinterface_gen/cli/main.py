@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"spikeinterface-gen {spikeinterface_gen.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_fit, _generate, _validate, _info, _demo):
+    for add in (_fit, _generate, _validate, _benchmark, _info, _demo):
         add(commands)
     return parser
 
@@ -177,6 +177,31 @@ def _validate(commands: Any) -> None:
     parser.add_argument("--strict", action="store_true", help="exit with 1 if anything is flagged")
     _splitting(parser)
     _reading(parser)
+
+
+def _benchmark(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "benchmark",
+        "run spike sorters on recordings of a model, and on controls whose units do not fire together",
+        "FOLDER gets the recordings, the study and units.csv, one row for each unit of each run. Called again,\n"
+        "it does what is not done yet. Kinds: as_is (the model's spikes), permuted, psth_poisson, homogeneous_poisson.",
+        "  spikeinterface-gen benchmark my_model study --trials 150 --sorters spykingcircus2 tridesclous2",
+    )
+    parser.add_argument("model", metavar="MODEL", help="folder of a model, or the name of a bundled one")
+    parser.add_argument("folder", metavar="FOLDER", help="folder for everything")
+    parser.add_argument("--trials", type=int, required=True, metavar="N", help="trials of each recording")
+    parser.add_argument("--sorters", nargs="+", required=True, metavar="NAME", help="as SpikeInterface calls them")
+    parser.add_argument(
+        "--kinds", nargs="+", default=["as_is", "permuted"], metavar="KIND", help="default: as_is permuted"
+    )
+    parser.add_argument("--repeats", type=int, default=1, metavar="N", help="recordings of each kind (default: 1)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the first repeat (default: 0)")
+    parser.add_argument("--units", nargs="+", metavar="ID", help="render these units only")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a rendering parameter; may be repeated"
+    )
 
 
 def _info(commands: Any) -> None:
