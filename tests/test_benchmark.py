@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import spikeinterface.full as si
+from scipy import stats
 from spikeinterface.benchmark import SorterStudy
 
 from spikeinterface_gen import (
@@ -178,18 +179,36 @@ def made_up(effect: float, run_sigma: float, num_repeats: int, seed: int = 0) ->
     return pd.DataFrame(rows, columns=["sorter", "kind", "repeat", "unit_id", "accuracy"])
 
 
-def test_the_mixed_model_finds_an_effect_and_says_when_there_is_none():
-    with_effect = effects_table(made_up(0.05, 0.01, 6)).iloc[0]
-    assert with_effect["effect"] == pytest.approx(0.05, abs=0.02)
-    assert with_effect["low"] > 0
-    assert with_effect["bootstrap_low"] > 0
-    assert with_effect["p_value"] < 0.01
-    # What all units of a run share widens the interval: twenty units of a run are no twenty experiments.
-    noisy = effects_table(made_up(0.0, 0.05, 6, seed=1)).iloc[0]
-    assert noisy["low"] < 0 < noisy["high"]
-    assert noisy["high"] - noisy["low"] > 3 * (with_effect["high"] - with_effect["low"])
-    paired = made_up(0.05, 0.01, 6).pivot(index=["repeat", "unit_id"], columns="kind", values="accuracy")
-    assert with_effect["effect"] == pytest.approx((paired["as_is"] - paired["permuted"]).mean(), abs=1e-6)
+def paired(table: pd.DataFrame) -> pd.Series:
+    wide = table.pivot(index=["repeat", "unit_id"], columns="kind", values="accuracy")
+    return wide["as_is"] - wide["permuted"]
+
+
+def test_the_mixed_model_is_the_analysis_of_variance_where_that_is_exact():
+    # What all units of a run share decides: the effect is that of the means of the repeats.
+    table = made_up(0.05, 0.05, 6, seed=1)
+    row = effects_table(table).iloc[0]
+    means = paired(table).groupby("repeat").mean()
+    exact = stats.ttest_1samp(means, 0.0)
+    assert row["effect"] == pytest.approx(means.mean(), abs=1e-6)
+    assert [row["low"], row["high"]] == pytest.approx(list(exact.confidence_interval(0.95)), abs=2e-3)
+    assert row["p_value"] == pytest.approx(exact.pvalue, abs=0.01)
+    # Twenty units of one run are twenty differences, and no more is claimed.
+    single = made_up(0.02, 0.0, 1)
+    exact = stats.ttest_1samp(paired(single), 0.0)
+    row = effects_table(single).iloc[0]
+    assert [row["low"], row["high"]] == pytest.approx(list(exact.confidence_interval(0.95)))
+    assert (row["num_units"], row["num_repeats"]) == (20, 1)
+
+
+def test_intervals_hold_what_they_promise():
+    effects = [effects_table(made_up(0.03, 0.02, 5, seed=k), num_bootstrap=100).iloc[0] for k in range(60)]
+    covered = np.mean([row["low"] <= 0.03 <= row["high"] for row in effects])
+    assert 0.88 <= covered <= 1.0
+    assert np.mean([row["low"] > 0 for row in effects]) > 0.2
+    # A sorter that is always right has no effect, and that is no error.
+    perfect = made_up(0.0, 0.0, 3).assign(accuracy=1.0)
+    assert effects_table(perfect).iloc[0][["effect", "low", "high"]].tolist() == [0.0, 0.0, 0.0]
     with pytest.raises(ValueError, match="reference must be one of"):
         effects_table(made_up(0.0, 0.01, 2), reference="real")
     with pytest.raises(ValueError, match="metric must be one of"):

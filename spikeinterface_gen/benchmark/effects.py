@@ -1,17 +1,18 @@
 """How much the kind of spiking matters to a sorter, with intervals, from all its units.
 
-Accuracy *a* of unit *u* in repeat *r* (one set of templates and noise) under kind *k* is modelled, for each
-sorter, as
+A unit has the same template in the same noise under every kind, so units are compared with themselves. The
+difference of unit *u* in repeat *r* (one set of trials, templates and noise) between a kind and the reference is
+modelled, for each sorter and kind, as
 
-    a_{rku} = μ + β_k + v_{ru} + w_{rk} + ε_{rku},      v ~ N(0, σ_v²),  w ~ N(0, σ_w²),  ε ~ N(0, σ²)
+    d_{ru} = β + w_r + ε_{ru},      w ~ N(0, σ_w²),  ε ~ N(0, σ²)
 
-where *β* of the reference kind is 0. *v* pairs a unit with itself under the other kinds: it has the same
-template in the same noise. *w* is what all units of a run share: sorters are not deterministic, and without
-it forty units of one run would count as forty experiments. It is fitted by restricted maximum likelihood
-(``statsmodels``), and intervals are of ±1.96 standard errors. Accuracies are bounded and their
-residuals not normal: the same contrast is therefore also given with an interval that assumes neither, by
-resampling repeats and, within each, units (a hierarchical bootstrap). With a single repeat *w* cannot be told
-from *β*; it is left out and intervals are about these recordings only.
+*β* is the effect. *w* is what all units of a pair of runs share: sorters are not deterministic, and without it
+forty units of one run would count as forty experiments. The model is fitted by restricted maximum likelihood
+(``statsmodels``). Intervals are those of Student's t, with one degree of freedom less than there are repeats, or
+than there are differences where the fit leaves nothing to *w*; for equal numbers of units this is the exact
+analysis of variance. Accuracies are bounded and their differences not normal: an interval that does not assume
+it stands beside, from resampled repeats and, within each, units (a hierarchical bootstrap). With a single
+repeat *w* cannot be told from *β*: the intervals are about these two runs only.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student_t
 
 from spikeinterface_gen.randomness import uniforms
 
@@ -72,7 +74,6 @@ def effects_table(
         wide = own.assign(value=own[metric].fillna(0.0)).pivot(
             index=["repeat", "unit_id"], columns="kind", values="value"
         )
-        fitted = _mixed_model(wide, reference)
         for kind in (kind for kind in kinds if kind != reference and kind in wide):
             pairs = wide[[kind, reference]].dropna()
             difference = (pairs[kind] - pairs[reference]).rename("difference").reset_index()
@@ -84,7 +85,7 @@ def effects_table(
                     "reference": reference,
                     "mean": float(pairs[kind].mean()),
                     "reference_mean": float(pairs[reference].mean()),
-                    **fitted[kind],
+                    **_mixed_model(difference),
                     "bootstrap_low": float(np.quantile(boot, 0.025)),
                     "bootstrap_high": float(np.quantile(boot, 0.975)),
                     "num_units": len(pairs),
@@ -94,40 +95,40 @@ def effects_table(
     return pd.DataFrame(rows)
 
 
-def _mixed_model(wide: pd.DataFrame, reference: str) -> dict[str, dict[str, float]]:
-    """Effect, 95 % interval and p of each kind against the reference."""
+def _mixed_model(difference: pd.DataFrame) -> dict[str, float]:
+    """Effect, 95 % interval and p-value of differences in groups of repeats."""
+    d, repeats = difference["difference"].to_numpy(), difference["repeat"].to_numpy()
+    num_repeats = len(np.unique(repeats))
+    if np.ptp(d) == 0:
+        return {"effect": float(d[0]), "low": float(d[0]), "high": float(d[0]), "p_value": float(d[0] == 0)}
+    effect, error, dof = float(d.mean()), float(d.std(ddof=1) / np.sqrt(len(d))), len(d) - 1
+    if num_repeats > 1:
+        shared, own_effect, own_error = _random_intercept(d, repeats)
+        if shared > 0:
+            effect, error, dof = own_effect, own_error, num_repeats - 1
+    reach = float(student_t.ppf(0.975, dof)) * error
+    p_value = float(2.0 * student_t.sf(abs(effect) / error, dof))
+    return {"effect": effect, "low": effect - reach, "high": effect + reach, "p_value": p_value}
+
+
+def _random_intercept(d: np.ndarray, repeats: np.ndarray) -> tuple[float, float, float]:
+    """Variance that repeats share, mean of the differences, and its standard error."""
     try:
         from statsmodels.regression.mixed_linear_model import MixedLM
     except ImportError as error:
         raise ImportError(
             'the mixed model needs statsmodels; install it with: pip install "spikeinterface-gen[sorters]"'
         ) from error
-    long = wide.stack().rename("value").reset_index()
-    kinds = [kind for kind in wide.columns if kind != reference]
-    if np.ptp(long["value"]) == 0:
-        return {kind: {"effect": 0.0, "low": 0.0, "high": 0.0, "p_value": 1.0} for kind in kinds}
-    # Names of kinds need not be names of variables.
-    columns = {f"is_{k}": (long["kind"] == kind).astype(float) for k, kind in enumerate(kinds)}
-    parts = {"unit": "0 + C(unit_id)"}
-    if long["repeat"].nunique() > 1:
-        parts["run"] = "0 + C(kind)"
+    # In units of their spread, or the optimiser stops too early.
+    scale = d.std()
     with warnings.catch_warnings():
-        # Variances of 0 are allowed: perfect sorters have them.
+        # A variance of 0 is no failure here.
         warnings.simplefilter("ignore")
-        formula = f"value ~ {' + '.join(columns)}"
-        model = MixedLM.from_formula(formula, long.assign(**columns), groups="repeat", vc_formula=parts)
-        fit = model.fit(reml=True, method=["lbfgs", "powell"])
-    interval = np.asarray(fit.conf_int())
-    values, p_values = np.asarray(fit.fe_params), np.asarray(fit.pvalues)
-    return {
-        kind: {
-            "effect": float(values[k]),
-            "low": float(interval[k, 0]),
-            "high": float(interval[k, 1]),
-            "p_value": float(p_values[k]),
-        }
-        for k, kind in enumerate(kinds, start=1)
-    }
+        fit = MixedLM(d / scale, np.ones((len(d), 1)), groups=repeats).fit(reml=True, method=["powell", "lbfgs"])
+    shared = float(np.asarray(fit.cov_re)[0, 0])
+    # What is shared by chance only, and a residue of the optimiser, are nothing.
+    shared = shared if shared > 1e-4 else 0.0
+    return shared * scale**2, float(fit.fe_params[0]) * scale, float(fit.bse_fe[0]) * scale
 
 
 def _bootstrap(difference: pd.DataFrame, num_bootstrap: int, seed: int) -> np.ndarray:

@@ -18,7 +18,8 @@ import pickle
 import shutil
 import traceback
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ class GenerativeSorterStudy(SorterStudy):
 
 
 def benchmark_sorters(
-    recordings: Mapping[str | tuple[str, Any], GenerativeRecordingExtractor],
+    recordings: Mapping[Any, GenerativeRecordingExtractor],
     sorters: str | Iterable[str] | Mapping[str, Mapping[str, Any]],
     folder: str | Path,
     *,
@@ -116,7 +117,7 @@ def benchmark_sorters(
     folder : str or path
         Of the study; see :mod:`spikeinterface_gen.benchmark.study`.
     job_kwargs : mapping, optional
-        For SpikeInterface's own parallel loops, such as ``{"n_jobs": 2}``.
+        For SpikeInterface's parallel loops, those of its own sorters too, such as ``{"n_jobs": 2}``.
     progress : bool
         Whether to print a line for each run.
 
@@ -134,20 +135,33 @@ def benchmark_sorters(
     named = _checked_recordings(recordings)
     parameters = _checked_sorters(sorters)
     home = Path(folder).expanduser().absolute()
-    jobs = dict(job_kwargs or {})
     cases = {
         (sorter, *name): {"dataset": _dataset(name), "label": " ".join((sorter, *name)), "params": given}
         for name in named
         for sorter, given in parameters.items()
     }
-    for name, recording in named.items():
-        _ensure_analyzer(home / "analyzers" / _dataset(name), recording, jobs)
-    study = _opened(home, named, cases)
-    for name, recording in named.items():
-        waiting = [key for key in cases if key[1:] == name and study.benchmarks[key] is None]
-        if waiting:
-            _run(study, recording, waiting, jobs, progress)
+    with _jobs({"progress_bar": False, **(job_kwargs or {})}):
+        for name, recording in named.items():
+            _ensure_analyzer(home / "analyzers" / _dataset(name), recording)
+        study = _opened(home, named, cases)
+        for name, recording in named.items():
+            waiting = [key for key in cases if key[1:] == name and study.benchmarks[key] is None]
+            if waiting:
+                _run(study, recording, waiting, progress)
     return study
+
+
+@contextmanager
+def _jobs(job_kwargs: Mapping[str, Any]) -> Iterator[None]:
+    """Set how SpikeInterface runs its loops, for a while: not all of them pass on what they are given."""
+    from spikeinterface.core import get_global_job_kwargs, set_global_job_kwargs
+
+    before = get_global_job_kwargs()
+    set_global_job_kwargs(**job_kwargs)
+    try:
+        yield
+    finally:
+        set_global_job_kwargs(**before)
 
 
 def _checked_recordings(recordings: Mapping[Any, Any]) -> dict[tuple[str, str], Any]:
@@ -200,7 +214,7 @@ def _dataset(name: tuple[str, str]) -> str:
     return "-".join(name)
 
 
-def _ensure_analyzer(folder: Path, recording: GenerativeRecordingExtractor, jobs: Mapping[str, Any]) -> None:
+def _ensure_analyzer(folder: Path, recording: GenerativeRecordingExtractor) -> None:
     """Make the analyzer of the ground truth, whole or not at all, unless it is there."""
     if folder.exists():
         if _told(folder) != _identity(recording):
@@ -212,7 +226,7 @@ def _ensure_analyzer(folder: Path, recording: GenerativeRecordingExtractor, jobs
     with new_folder(folder) as temporary:
         temporary.rmdir()  # SpikeInterface insists on making it
         analyzer = _analyzer(temporary, recording)
-        analyzer.compute(["random_spikes", "noise_levels", "templates"], **{"progress_bar": False, **jobs})
+        analyzer.compute(["random_spikes", "noise_levels", "templates"])
         (temporary / "session.json").write_text(json.dumps(_identity(recording)), encoding="utf-8")
 
 
@@ -274,7 +288,6 @@ def _run(
     study: GenerativeSorterStudy,
     recording: GenerativeRecordingExtractor,
     keys: list[tuple[str, str, str]],
-    jobs: Mapping[str, Any],
     progress: bool,
 ) -> None:
     """Run the sorters that have not sorted a recording yet, on a copy of it that is removed afterwards."""
@@ -283,7 +296,7 @@ def _run(
     dataset = study.cases[keys[0]]["dataset"]
     truth = study.datasets[dataset][1]
     try:
-        written = recording.save(folder=traces, **{"verbose": False, "progress_bar": False, **jobs})
+        written = recording.save(folder=traces, verbose=False)
         study.datasets[dataset] = (written, truth)
         for key in keys:
             try:
