@@ -26,14 +26,14 @@ def counts_html(counts: SpikeCounts) -> str:
     facts = {
         "trials": f"{counts.num_trials}, {_span(counts.durations_s)} s each"
         + ("" if counts.trial_locked else ", without a common time origin"),
-        "bins": f"{counts.bin_size_ms:g} ms, at most {int(counts.counts.max())} spikes of a unit in one",
+        "bins": f"{counts.bin_size_ms:g} ms, largest count {int(counts.counts.max())}",
         "units": f"{counts.num_units}: {', '.join(map(str, counts.unit_ids[:5]))}"
         + (", …" if counts.num_units > 5 else ""),
         "rates": f"{_span(rates)} Hz, median {np.median(rates):.3g} Hz"
         + (f", {np.sum(rates == 0)} silent" if np.any(rates == 0) else ""),
     }
     if counts.t_starts_s is not None:
-        facts["session"] = f"trials start at {_span(counts.t_starts_s)} s"
+        facts["starts of trials"] = f"{_span(counts.t_starts_s)} s"
     facts |= {f"covariate {name}": describe(value) for name, value in counts.covariates.items()}
     facts |= {f"unit property {name}": describe(value) for name, value in counts.unit_properties.items()}
     facts |= {name: describe(value) for name, value in counts.annotations.items()}
@@ -112,11 +112,14 @@ def describe(value: Any) -> str:
         if 0 < len(unique) <= 5:
             return ", ".join(map(str, unique))
         numbers = value[np.isfinite(value)] if value.dtype.kind == "f" else value
-        span = f", {numbers.min():.4g} to {numbers.max():.4g}" if value.dtype.kind in "iuf" and numbers.size else ""
+        span = f", {_span(numbers)}" if value.dtype.kind in "iuf" and numbers.size else ""
         return f"{'text' if value.dtype.kind == 'U' else value.dtype} ({', '.join(map(str, value.shape))}){span}"
     if hasattr(value, "shape") and hasattr(value, "columns"):
         return f"table of {len(value)} rows: {', '.join(map(str, value.columns))}"[:_MAX_CHARACTERS]
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, Mapping):
+        text = ", ".join(f"{name} {entry}" for name, entry in value.items())
+    else:
+        text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"
 
 

@@ -18,7 +18,7 @@ def parsed(html: str) -> tuple[ElementTree.Element, str]:
 def test_counts(counts):
     _, text = parsed(counts._repr_html_())
     assert repr(counts) in text
-    for fact in ("5, 0.07 to 0.12 s each", "4: a, b, c, d", "1 silent", "trials start at 10.1 to 21.5 s"):
+    for fact in ("5, 0.07 to 0.12 s each", "4: a, b, c, d", "1 silent", "starts of trials 10.1 to 21.5 s"):
         assert fact in text
     assert "covariate choice left, right" in text
     assert "covariate target float64 (5, 2)" in text
@@ -64,6 +64,7 @@ def test_recordings_say_that_they_are_synthetic(tmp_path, counts, layout):
 def test_values_are_described_in_short():
     assert describe(np.arange(12.0).reshape(3, 4)) == "float64 (3, 4), 0 to 11"
     assert describe(np.array(["b", "a", "b"])) == "a, b"
-    assert describe(np.array([np.nan, 1.0])) == "float64 (2), 1 to 1"
+    assert describe(np.array([np.nan, 1.0])) == "float64 (2), 1"
     assert describe(0.25) == "0.25"
+    assert describe({"numpy": "2.4", "torch": "2.13"}) == "numpy 2.4, torch 2.13"
     assert len(describe("x" * 500)) == 120
