@@ -20,7 +20,7 @@ from spikeinterface_gen.validation.layout import Layout
 from spikeinterface_gen.validation.statistics import TrialStatistics
 from spikeinterface_gen.validation.sums import SpikeSums, StackedSums
 
-__all__ = ["Design", "Side", "Split", "equal_number"]
+__all__ = ["Design", "Side", "Split", "batches", "equal_number"]
 
 _MAX_GROUPS = 20
 _MAX_COPIES = 3
@@ -52,8 +52,8 @@ class Side:
     ----------
     trials : list of array of int
         Positions of the trials in each group.
-    places : array of int, shape (groups,)
-        Size of each group.
+    sizes : array of int, shape (groups,)
+        Trials in each group.
     first : int
         Position of the first of them among the groups of all sides.
     copies : int
@@ -138,7 +138,7 @@ class Design:
         """Weights of two disjoint halves of a side, drawn ``number`` times, each of shape (number, groups)."""
         first, second = np.zeros((2, number, self.num_groups))
         for k in range(number):
-            for pool in self._classes(side.positions, side.sizes, "halves", k):
+            for _, pool in self._classes(side.positions, side.sizes, "halves", k):
                 half = len(pool) // 2
                 first[k, pool[:half]] = second[k, pool[half : 2 * half]] = 1.0
         return first, second
@@ -157,9 +157,8 @@ class Design:
         real = np.zeros((1 + number, self.num_groups))
         real[0] = self._weights(self.real.positions)
         for k in range(number):
-            for pool in self._classes(positions, sizes, "permutation", k):
-                as_many = int(np.sum(self.real.sizes == sizes[np.flatnonzero(positions == pool[0])[0]]))
-                real[1 + k, pool[:as_many]] = 1.0
+            for size, pool in self._classes(positions, sizes, "permutation", k):
+                real[1 + k, pool[: np.sum(self.real.sizes == size)]] = 1.0
         return real, all_groups - real
 
     def num_relabellings(self) -> float:
@@ -168,8 +167,10 @@ class Design:
 
         assert self.synthetic is not None
         sizes = np.unique(self.real.sizes)
-        ways = [comb(np.sum(self.real.sizes == s) + np.sum(self.synthetic.sizes == s), np.sum(self.real.sizes == s))
-                for s in sizes]  # fmt: skip
+        of_real, of_synthetic = (
+            [int(np.sum(side.sizes == size)) for size in sizes] for side in (self.real, self.synthetic)
+        )
+        ways = [comb(ours + theirs, ours) for ours, theirs in zip(of_real, of_synthetic, strict=True)]
         return float(np.prod(ways))
 
     def _split(self, index: int) -> Split:
@@ -184,16 +185,18 @@ class Design:
     def _draw(self, side: Side, stage: str, index: int) -> list[np.ndarray]:
         """Weights of disjoint sets of ``number`` trials, as many as the side has."""
         sets: list[list[np.ndarray]] = [[] for _ in range(side.copies)]
-        for pool in self._classes(side.positions, side.sizes, stage, index):
+        for _, pool in self._classes(side.positions, side.sizes, stage, index):
             for chosen, part in zip(sets, np.split(pool, side.copies), strict=True):
                 chosen.append(part)
         return [self._weights(np.concatenate(chosen)) for chosen in sets]
 
-    def _classes(self, positions: np.ndarray, sizes: np.ndarray, stage: str, index: int) -> list[np.ndarray]:
-        """Positions of the groups of each size, in random order."""
+    def _classes(
+        self, positions: np.ndarray, sizes: np.ndarray, stage: str, index: int
+    ) -> list[tuple[int, np.ndarray]]:
+        """Each size, and the positions of its groups in random order."""
         keys = uniforms(self.seed, f"validation/{stage}", index, (len(positions),))
         order = np.argsort(keys)
-        return [positions[order[sizes[order] == size]] for size in np.unique(sizes)]
+        return [(int(size), positions[order[sizes[order] == size]]) for size in np.unique(sizes)]
 
     def _weights(self, positions: np.ndarray) -> np.ndarray:
         weights = np.zeros(self.num_groups)

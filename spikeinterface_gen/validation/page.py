@@ -99,7 +99,7 @@ def _row(c: Comparison) -> str:
         _number(c.excess),
         _number(c.agreement),
         _number(c.of_ceiling),
-        f"{c.num_elements} {c.metric.elements}",
+        f"{c.num_elements} {c.metric.elements if c.num_elements != 1 else c.metric.elements.removesuffix('s')}",
     ]
     mark = ' class="flagged"' if c.flagged else ""
     return f"<tr{mark}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
@@ -120,7 +120,7 @@ def _averages_html(report: ValidationReport) -> str:
         return f"{estimate.value:.3g}{interval}"
 
     rows = "\n".join(
-        f"<tr><td>{escape(report.comparisons[name].metric.label)}</td>"
+        f"<tr><td>{escape(report.comparisons[name].metric.label.split(' (D_KL')[0])}</td>"
         f"<td>{cell(real)}</td><td>{cell(synthetic)}</td><td>{escape(_UNITS.get(name, ''))}</td></tr>"
         for name, (real, synthetic) in report.averages.items()
     )

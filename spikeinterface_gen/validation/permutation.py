@@ -38,7 +38,8 @@ class MaximumTest:
     scores : dict from str to float
         How many s.d. each metric lies above its mean over relabellings.
     detectable : dict from str to float
-        Smallest difference, beyond sampling noise, that is flagged in 80 % of cases, in the metric's unit.
+        Smallest difference, beyond sampling noise, that is flagged in 80 % of cases, in the metric's unit. Where
+        the sides do differ, relabelled groups hold some of that difference, and this is an upper bound.
     num_permutations : int
         Relabellings drawn.
     is_possible : bool
