@@ -51,6 +51,9 @@ class StageSettings:
         Held-out loss every so many steps; stop after so many evaluations without an improvement.
     clip : float
         Largest norm of the gradient.
+    keep_best : bool
+        Keep the averaged weights of the lowest held-out loss, and stop early. Otherwise those of the last step are
+        kept, as where the held-out data are trained on.
     """
 
     max_steps: int
@@ -62,6 +65,15 @@ class StageSettings:
     evaluate_every: int = 50
     patience: int = 8
     clip: float = 1.0
+    keep_best: bool = True
+
+    def share(self, step: int, schedule: int) -> float:
+        """Share of the learning rate at a step: warm-up, and a cosine over the schedule."""
+        warmup = min(1.0, (step + 1) / self.warmup)
+        if not schedule:
+            return warmup
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / schedule)))
+        return warmup * (self.final_share + (1 - self.final_share) * cosine)
 
 
 @dataclass
@@ -260,7 +272,7 @@ class _StageModule(lightning.LightningModule):
             # Lightning has fetched one step more than there are.
             return -1
         self._step_started = time.monotonic()
-        rate = self.settings.learning_rate * self._schedule(self.report.steps)
+        rate = self.settings.learning_rate * self.settings.share(self.report.steps, self.report.schedule)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate * group["share"]
         return None
@@ -301,14 +313,6 @@ class _StageModule(lightning.LightningModule):
 
     # ---- its own -------------------------------------------------------------------------------
 
-    def _schedule(self, step: int) -> float:
-        """Share of the learning rate: warm-up, then a cosine over the schedule."""
-        warmup = min(1.0, (step + 1) / self.settings.warmup)
-        if not self.report.schedule:
-            return warmup
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.report.schedule)))
-        return warmup * (self.settings.final_share + (1 - self.settings.final_share) * cosine)
-
     def _plan(self) -> None:
         """Decide the length of the schedule once the first steps are timed."""
         if self.deadline is None:
@@ -338,7 +342,7 @@ class _StageModule(lightning.LightningModule):
                 "learning_rate or a look at the data (rates far above one spike a bin?) should help."
             )
         self.report.losses.append((self.report.steps, training, held_out))
-        if held_out < self.report.best_loss:
+        if held_out < self.report.best_loss or not self.settings.keep_best:
             self.report.best_loss, self.report.best_step = held_out, self.report.steps
             self.best.load_state_dict(self.average.state_dict())
             self.evaluations_since_best = 0

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,12 @@ import torch
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.files import write_file
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
+from spikeinterface_gen.models.ldns_observation import draw_rates, fit_count_model, joined
 from spikeinterface_gen.models.tasks import AutoencoderTask, DenoiserTask
-from spikeinterface_gen.observation.history import SpikeHistory, calibrate, fit_history
+from spikeinterface_gen.observation.count_model import CountModel
+from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.likelihood import bernoulli_nll, poisson_nll
-from spikeinterface_gen.randomness import uniforms
+from spikeinterface_gen.observation.synchrony import Synchrony
 from spikeinterface_gen.training import StageReport, StageSettings, train_stage
 from spikeinterface_gen.validation.distances import compare, floors
 
@@ -29,10 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["FitSettings", "fit_networks", "hold_out", "stage_metrics", "stage_steps"]
 
 # Shares of ``max_minutes`` after which a stage must be over; the rest is for the observation model and the metrics.
-AUTOENCODER_UNTIL, DENOISER_UNTIL = 0.45, 0.88
-# Entries (trial, bin, unit) that the observation model is fitted and calibrated on, at most: some 200 MB of rates.
-MAX_OBSERVED_ENTRIES = 4e7
-MAX_CALIBRATED_ENTRIES = 2e7
+AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.42, 0.5, 0.86
+# Length of the autoencoder's refit, relative to the step that early stopping found.
+REFIT_SHARE = 0.25
+STAGES = ("autoencoder", "refit", "denoiser")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class FitSettings:
     seed: int
     max_minutes: float | None
     num_steps: Mapping[str, tuple[int, int]] | None
+    refit: bool
     accelerator: str
     devices: int
     checkpoint: Path | None
@@ -70,6 +73,9 @@ def fit_networks(
 ) -> dict[str, StageReport]:
     """Train the autoencoder, then the denoiser on its latents, then fit the observation model.
 
+    Early stopping needs trials held out; where ``settings.refit`` says that these may be learned from, the
+    autoencoder then goes on for a while on all trials, from the learning rate that it stopped at.
+
     Returns
     -------
     dict of str to StageReport
@@ -78,13 +84,19 @@ def fit_networks(
     if settings.checkpoint is not None:
         _open_checkpoint(settings, model_settings, train, held_out)
     reports = {}
+    _start_autoencoder(networks, train)
     task: AutoencoderTask | DenoiserTask = _autoencoder_task(networks, model_settings, train, held_out, settings.seed)
-    reports[task.name] = _run(task, _autoencoder_stage(train, model_settings), settings, started, AUTOENCODER_UNTIL)
+    stage = _autoencoder_stage(train, model_settings)
+    reports[task.name] = _run(task, stage, settings, started, AUTOENCODER_UNTIL)
+    if settings.refit:
+        stage = _refit_stage(stage, reports[task.name])
+        task = _autoencoder_task(networks, model_settings, joined(train, held_out), held_out, settings.seed, "refit")
+        reports[task.name] = _run(task, stage, settings, started, REFIT_UNTIL)
     networks.eval()
     task = _denoiser_task(networks, train, held_out, settings.seed)
     reports[task.name] = _run(task, _denoiser_stage(train), settings, started, DENOISER_UNTIL)
     networks.eval()
-    networks.set_history(_fit_observation(networks, model_settings, train, held_out, settings.seed))
+    networks.set_count_model(fit_count_model(networks, model_settings["history_bins"], train, held_out, settings.seed))
     return reports
 
 
@@ -93,14 +105,14 @@ def stage_steps(num_steps: Any) -> dict[str, tuple[int, int]] | None:
     if num_steps is None:
         return None
     if isinstance(num_steps, Mapping):
-        unknown = set(num_steps) - {"autoencoder", "denoiser"}
+        unknown = set(num_steps) - set(STAGES)
         if unknown:
-            raise ValueError(f"num_steps has unknown stages {sorted(unknown)}; known are 'autoencoder' and 'denoiser'.")
+            raise ValueError(f"num_steps has unknown stages {sorted(unknown)}; known are {', '.join(STAGES)}.")
         pairs = {
             name: steps if isinstance(steps, (tuple, list)) else (steps, steps) for name, steps in num_steps.items()
         }
     else:
-        pairs = dict.fromkeys(("autoencoder", "denoiser"), (num_steps, num_steps))
+        pairs = dict.fromkeys(STAGES, (num_steps, num_steps))
     for name, (schedule, steps) in pairs.items():
         if not 1 <= steps <= schedule:
             raise ValueError(f"num_steps[{name!r}] must be at least 1, within its schedule; got {(schedule, steps)}.")
@@ -129,9 +141,8 @@ def _run(
     )
 
 
-def _autoencoder_task(
-    networks: LDNSNetworks, model_settings: Mapping[str, Any], train: SpikeCounts, held_out: SpikeCounts, seed: int
-) -> AutoencoderTask:
+def _start_autoencoder(networks: LDNSNetworks, train: SpikeCounts) -> None:
+    """Let the decoder begin at the mean rates, and the encoder take all units on one scale."""
     autoencoder = networks.autoencoder
     entries = train.counts[train.mask]
     mean = entries.mean(axis=0, dtype=np.float64)
@@ -142,15 +153,26 @@ def _autoencoder_task(
     sd = entries.std(axis=0, dtype=np.float64)
     with torch.no_grad():
         autoencoder.decoder.outlet.bias.copy_(torch.from_numpy(np.log(rate)))
-        # Units enter on one scale, but the rarely active ones are not blown up.
+        # The rarely active ones are not blown up.
         autoencoder.encoder.inlet.weight.div_(torch.from_numpy(np.maximum(sd, 0.1)))
+
+
+def _autoencoder_task(
+    networks: LDNSNetworks,
+    model_settings: Mapping[str, Any],
+    train: SpikeCounts,
+    held_out: SpikeCounts,
+    seed: int,
+    name: str = "autoencoder",
+) -> AutoencoderTask:
     return AutoencoderTask(
-        autoencoder,
+        networks.autoencoder,
         torch.from_numpy(train.counts),
         mask_of(train.mask),
         torch.from_numpy(held_out.counts),
         mask_of(held_out.mask),
         bernoulli_nll if networks.binary else poisson_nll,
+        name=name,
         dropout_range=model_settings["dropout_range"],
         l2_penalty=model_settings["l2_penalty"],
         smoothness_penalty=model_settings["smoothness_penalty"],
@@ -179,16 +201,30 @@ def _denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCo
 
 
 def _autoencoder_stage(train: SpikeCounts, model_settings: Mapping[str, Any]) -> StageSettings:
+    weight_decay = model_settings["weight_decay"]
+    if weight_decay is None:
+        # The fewer bins, the more of what the weights could fit is noise.
+        weight_decay = float(np.clip(2 * np.sqrt(12_000 / int(train.num_bins.sum())), 0.3, 2))
     steps = int(np.clip(200 * train.num_trials / _batch_size(train), 1000, 3000))
     return StageSettings(
         max_steps=steps,
         learning_rate=4e-3,
-        weight_decay=model_settings["weight_decay"],
+        weight_decay=weight_decay,
         final_share=0.1,
         ema_decay=0.98,
         evaluate_every=25,
         patience=10,
         clip=2.0,
+    )
+
+
+def _refit_stage(stage: StageSettings, report: StageReport) -> StageSettings:
+    """On from the best step, at the learning rate of then, falling."""
+    return replace(
+        stage,
+        max_steps=max(1, round(REFIT_SHARE * report.best_step)),
+        learning_rate=stage.learning_rate * stage.share(report.best_step, report.schedule),
+        keep_best=False,
     )
 
 
@@ -203,52 +239,6 @@ def _batch_size(train: SpikeCounts) -> int:
     return min(train.num_trials, max(8, min(64, 16384 // train.max_bins)))
 
 
-def _fit_observation(
-    networks: LDNSNetworks, model_settings: Mapping[str, Any], train: SpikeCounts, held_out: SpikeCounts, seed: int
-) -> SpikeHistory:
-    """Fit the spike history on recorded trials, then calibrate it on free runs, to the means of all trials."""
-    part = _some_trials(train, seed)
-    # Each half of the entries is predicted from the other.
-    hidden = np.stack([uniforms(seed, "observation mask", t, part.counts.shape[1:]) < 0.5 for t in range(len(part))])
-    rates = np.empty(part.counts.shape, np.float32)
-    for side in (hidden, ~hidden):
-        z = networks.encode(part.counts * ~side, part.mask, share_hidden=0.5)
-        rates[side] = networks.expected_counts(z)[side]
-    predicted = np.broadcast_to(part.mask[..., None], part.counts.shape)
-    history = fit_history(rates, part.counts, predicted, model_settings["history_bins"], networks.binary)
-
-    # More trials than were recorded, where they are few: means of free runs must not wander with the draw.
-    num_bins = np.resize(train.num_bins, int(np.clip(MAX_CALIBRATED_ENTRIES / train.counts[0].size, 64, 600)))
-    free = draw_rates(networks, num_bins, seed, "calibration")
-    shape = (history.num_bins + free.shape[1], free.shape[2])
-    draws = np.stack([uniforms(seed, "calibration counts", trial, shape) for trial in range(len(free))])
-    valid = np.arange(free.shape[1]) < num_bins[:, None]
-    target = _mean_counts(train, held_out)
-    return calibrate(history, free, draws, target, valid)
-
-
-def _mean_counts(*parts: SpikeCounts) -> np.ndarray:
-    """Mean counts per bin over all valid bins of all parts, shape (units,)."""
-    spikes = sum(part.counts.sum(axis=(0, 1), dtype=np.int64) for part in parts)
-    return np.asarray(spikes / sum(int(part.num_bins.sum()) for part in parts))
-
-
-def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str, steps: int = 12) -> np.ndarray:
-    """λ of sampled latents, drawn with a seed derived from ``seed`` and ``stage``."""
-    derived = int.from_bytes(hashlib.blake2b(f"{seed}/{stage}".encode(), digest_size=4).digest(), "little")
-    blocks = [networks.expected_counts(z) for z in networks.sample_latents(num_bins, derived, steps=steps)]
-    return np.concatenate(blocks)
-
-
-def _some_trials(counts: SpikeCounts, seed: int) -> SpikeCounts:
-    """As many trials, at random, as the observation model is fitted on."""
-    affordable = max(8, int(MAX_OBSERVED_ENTRIES / counts.counts[0].size))
-    if counts.num_trials <= affordable:
-        return counts
-    order = np.argsort(uniforms(seed, "observation trials", 0, (counts.num_trials,)))
-    return counts[np.sort(order[:affordable])]
-
-
 # ---- where quality is lost -------------------------------------------------------------------
 
 
@@ -258,20 +248,22 @@ def stage_metrics(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
     Returns
     -------
     DataFrame
-        Rows: counts drawn from the rates of the held-out trials themselves, from rates of sampled latents, and with
-        spike history; then the floor, in its own unit (recorded trials against held-out ones, equal numbers).
+        Rows: counts drawn from the rates of the held-out trials themselves, from rates of sampled latents, with spike
+        history, and with synchrony; then the floor, in its own unit (recorded against held-out trials, equally many).
     """
     import pandas as pd
 
     encoded = networks.expected_counts(networks.encode(held_out.counts, held_out.mask))
     sampled = draw_rates(networks, held_out.num_bins, seed, "metrics")
-    history = networks.history
+    model = networks.count_model()
     # Without history the sampled rates have means of their own; only with it are they calibrated.
-    none = SpikeHistory(history.filters[:, :0], np.zeros_like(history.bias), history.binary)
+    history, synchrony = model.history, model.synchrony
+    neither = CountModel(SpikeHistory.none(train.num_units, history.binary), Synchrony.none(train.num_units))
     rows = {
-        "rates of held-out trials": _drawn(none, encoded, held_out, seed),
-        "sampled latents": _drawn(none, sampled, held_out, seed),
-        "sampled latents, spike history": _drawn(history, sampled, held_out, seed),
+        "rates of held-out trials": _drawn(neither, encoded, held_out, seed),
+        "sampled latents": _drawn(neither, sampled, held_out, seed),
+        "sampled latents, spike history": _drawn(CountModel(history, neither.synchrony), sampled, held_out, seed),
+        "sampled latents, spike history, synchrony": _drawn(CountModel(history, synchrony), sampled, held_out, seed),
     }
     distances = {name: compare(held_out, synthetic) for name, synthetic in rows.items()}
     metrics = next(iter(distances.values()))
@@ -281,11 +273,8 @@ def stage_metrics(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
     return table
 
 
-def _drawn(history: SpikeHistory, rates: np.ndarray, like: SpikeCounts, seed: int) -> SpikeCounts:
-    shape = (history.num_bins + rates.shape[1], rates.shape[2])
-    draws = np.stack([uniforms(seed, "metrics counts", t, shape) for t in range(len(rates))])
-    counts, _ = history.simulate(rates, draws)
-    counts = counts[:, : like.max_bins] * like.mask[..., None]
+def _drawn(model: CountModel, rates: np.ndarray, like: SpikeCounts, seed: int) -> SpikeCounts:
+    counts = model.draw(rates, seed, "metrics counts")[:, : like.max_bins] * like.mask[..., None]
     return SpikeCounts(counts, like.bin_size_ms, like.unit_ids, num_bins=like.num_bins)
 
 
@@ -306,7 +295,7 @@ def _open_checkpoint(
     this = {
         "data": digest.hexdigest(),
         "settings": json.loads(json.dumps(dict(model_settings))),
-        "fit": json.loads(json.dumps({name: asked[name] for name in ("seed", "num_steps")})),
+        "fit": json.loads(json.dumps({name: asked[name] for name in ("seed", "num_steps", "refit")})),
     }
     path = folder / "fit.json"
     if path.exists():

@@ -14,7 +14,9 @@ from spikeinterface_gen.diffusion.sample import SAMPLERS
 from spikeinterface_gen.models.tasks import chunks
 from spikeinterface_gen.nn.autoencoder import Autoencoder
 from spikeinterface_gen.nn.denoiser import DenoiserNetwork
+from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.history import MAX_EXPECTED_COUNTS, SpikeHistory
+from spikeinterface_gen.observation.synchrony import Synchrony
 from spikeinterface_gen.randomness import normals
 
 __all__ = ["BLOCK_TRIALS", "LDNSNetworks", "mask_of"]
@@ -26,7 +28,7 @@ MAX_TOKENS = 64
 
 
 class LDNSNetworks(nn.Module):
-    """Autoencoder, denoiser, scale of the latents and spike history, as one module with one state.
+    """Autoencoder, denoiser, scale of the latents, spike history and synchrony, as one module with one state.
 
     Parameters
     ----------
@@ -42,7 +44,9 @@ class LDNSNetworks(nn.Module):
     latent_mean: Tensor
     latent_sd: Tensor
     history_filters: Tensor
+    history_excitation: Tensor
     history_bias: Tensor
+    synchrony_correlation: Tensor
 
     def __init__(
         self,
@@ -77,20 +81,26 @@ class LDNSNetworks(nn.Module):
         self.register_buffer("latent_mean", torch.zeros(num_latents))
         self.register_buffer("latent_sd", torch.ones(num_latents))
         self.register_buffer("history_filters", torch.zeros(num_units, history_bins))
+        self.register_buffer("history_excitation", torch.zeros(num_units, history_bins))
         self.register_buffer("history_bias", torch.zeros(num_units))
+        self.register_buffer("synchrony_correlation", torch.eye(num_units, dtype=torch.float16))
 
-    @property
-    def history(self) -> SpikeHistory:
-        """The spike-history observation model."""
-        filters, bias = self.history_filters.cpu().double().numpy(), self.history_bias.cpu().double().numpy()
-        return SpikeHistory(filters, bias, self.binary)
+    def count_model(self) -> CountModel:
+        """What draws counts from expected counts."""
+        buffers = (self.history_filters, self.history_excitation, self.history_bias, self.synchrony_correlation)
+        filters, excitation, bias, correlation = (buffer.cpu().double().numpy() for buffer in buffers)
+        return CountModel(SpikeHistory(filters, excitation, bias, self.binary), Synchrony(correlation))
 
-    def set_history(self, history: SpikeHistory) -> None:
-        """Store filters and biases; filters shorter than the buffer are padded with zeros."""
-        filters = np.zeros(self.history_filters.shape, np.float32)
-        filters[:, : history.num_bins] = history.filters
-        self.history_filters.copy_(torch.from_numpy(filters))
-        self.history_bias.copy_(torch.from_numpy(history.bias.astype(np.float32)))
+    def set_count_model(self, model: CountModel) -> None:
+        """Store it; filters shorter than the buffer are padded with zeros."""
+        history = model.history
+        for buffer, values in (
+            (self.history_filters[:, : history.num_bins], history.filters),
+            (self.history_excitation[:, : history.num_bins], history.excitation),
+            (self.history_bias, history.bias),
+            (self.synchrony_correlation, model.synchrony.correlation),
+        ):
+            buffer.copy_(torch.from_numpy(values))
 
     @torch.no_grad()
     def encode(self, counts: np.ndarray, mask: np.ndarray | None = None, share_hidden: float = 0.0) -> np.ndarray:

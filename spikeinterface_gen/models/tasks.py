@@ -37,7 +37,6 @@ class AutoencoderTask(Task):
     NeurIPS 2019 (coordinated dropout). Kapoor et al., NeurIPS 2024, eq. 1.
     """
 
-    name = "autoencoder"
     train_counts: Tensor
     train_mask: Tensor | None
     held_out_counts: Tensor
@@ -52,6 +51,7 @@ class AutoencoderTask(Task):
         held_out_mask: Tensor | None,
         nll: Callable[[Tensor, Tensor], Tensor],
         *,
+        name: str,
         dropout_range: tuple[float, float],
         l2_penalty: float,
         smoothness_penalty: float,
@@ -59,6 +59,7 @@ class AutoencoderTask(Task):
         seed: int,
     ) -> None:
         super().__init__()
+        self.name = name
         self.network = network
         self.nll = nll
         self.dropout_range = dropout_range

@@ -1,0 +1,84 @@
+"""Fitting the observation model of an LDNS: spike history, synchrony, and their calibration on free runs."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.models.ldns_networks import LDNSNetworks
+from spikeinterface_gen.observation.count_model import CountModel
+from spikeinterface_gen.observation.history import SpikeHistory, calibrate, fit_history
+from spikeinterface_gen.observation.synchrony import Synchrony, count_moments, fit_synchrony
+from spikeinterface_gen.randomness import uniforms
+
+__all__ = ["draw_rates", "fit_count_model"]
+
+# Entries (trial, bin, unit) that the observation model is fitted and calibrated on, at most: some 200 MB of rates.
+MAX_OBSERVED_ENTRIES = 4e7
+MAX_CALIBRATED_ENTRIES = 2e7
+
+
+def fit_count_model(
+    networks: LDNSNetworks, history_bins: int, train: SpikeCounts, held_out: SpikeCounts, seed: int
+) -> CountModel:
+    """Fit spike history on recorded trials, then calibrate it, and fit synchrony, on free runs.
+
+    Means and correlations of the free runs are those of all trials, the held-out ones included.
+    """
+    history = _fit_history(networks, history_bins, train, seed)
+    # More trials than were recorded, where they are few: means of free runs must not wander with the draw.
+    num_bins = np.resize(train.num_bins, int(np.clip(MAX_CALIBRATED_ENTRIES / train.counts[0].size, 64, 600)))
+    rates = draw_rates(networks, num_bins, seed, "calibration")
+    valid = np.arange(rates.shape[1]) < num_bins[:, None]
+    recorded = joined(train, held_out)
+    moments = count_moments(recorded.counts, recorded.mask, seed)
+    model = CountModel(history, Synchrony.none(train.num_units))
+    draws = model.variates(rates.shape, seed, "calibration counts")
+    model = CountModel(calibrate(history, rates, draws, moments.mean, valid), model.synchrony)
+    _, expected = model.history.simulate(rates, draws)
+    synchrony = fit_synchrony(moments, expected, valid, history.binary, seed)
+    if len(synchrony.coupled):
+        # What units share comes back through their histories.
+        model = CountModel(model.history, synchrony)
+        draws = model.variates(rates.shape, seed, "calibration counts")
+        model = CountModel(calibrate(model.history, rates, draws, moments.mean, valid, iterations=4), synchrony)
+    return model
+
+
+def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str, steps: int = 12) -> np.ndarray:
+    """λ of sampled latents, drawn with a seed derived from ``seed`` and ``stage``."""
+    derived = int.from_bytes(hashlib.blake2b(f"{seed}/{stage}".encode(), digest_size=4).digest(), "little")
+    blocks = [networks.expected_counts(z) for z in networks.sample_latents(num_bins, derived, steps=steps)]
+    return np.concatenate(blocks)
+
+
+def _fit_history(networks: LDNSNetworks, history_bins: int, train: SpikeCounts, seed: int) -> SpikeHistory:
+    part = _some_trials(train, seed)
+    # Each half of the entries is predicted from the other.
+    hidden = np.stack([uniforms(seed, "observation mask", t, part.counts.shape[1:]) < 0.5 for t in range(len(part))])
+    rates = np.empty(part.counts.shape, np.float32)
+    for side in (hidden, ~hidden):
+        z = networks.encode(part.counts * ~side, part.mask, share_hidden=0.5)
+        rates[side] = networks.expected_counts(z)[side]
+    predicted = np.broadcast_to(part.mask[..., None], part.counts.shape)
+    return fit_history(rates, part.counts, predicted, history_bins, networks.binary)
+
+
+def _some_trials(counts: SpikeCounts, seed: int) -> SpikeCounts:
+    """As many trials, at random, as the observation model is fitted on."""
+    affordable = max(8, int(MAX_OBSERVED_ENTRIES / counts.counts[0].size))
+    if counts.num_trials <= affordable:
+        return counts
+    order = np.argsort(uniforms(seed, "observation trials", 0, (counts.num_trials,)))
+    return counts[np.sort(order[:affordable])]
+
+
+def joined(first: SpikeCounts, second: SpikeCounts) -> SpikeCounts:
+    """Trials of both, padded to the longest; without their labels."""
+    longest = max(first.max_bins, second.max_bins)
+    parts = [np.pad(part.counts, ((0, 0), (0, longest - part.max_bins), (0, 0))) for part in (first, second)]
+    return SpikeCounts(
+        np.concatenate(parts), first.bin_size_ms, first.unit_ids, np.concatenate([first.num_bins, second.num_bins])
+    )

@@ -1,0 +1,49 @@
+"""From expected counts to counts: spike history and synchrony together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikeinterface_gen.observation.history import SpikeHistory
+from spikeinterface_gen.observation.synchrony import Synchrony
+from spikeinterface_gen.randomness import uniforms
+
+__all__ = ["CountModel"]
+
+
+@dataclass(frozen=True)
+class CountModel:
+    """How the counts of a trial are drawn, given λ from the latents.
+
+    Attributes
+    ----------
+    history : SpikeHistory
+        What a unit's own last spikes do to its rate.
+    synchrony : Synchrony
+        What units share within a bin.
+    """
+
+    history: SpikeHistory
+    synchrony: Synchrony
+
+    def draw(self, rates: np.ndarray, seed: int, stage: str, first: int = 0) -> np.ndarray:
+        """Draw counts of trials ``first``, ``first + 1``, …, uint8 or uint16, shape (trials, bins, units).
+
+        Parameters
+        ----------
+        rates : array, shape (trials, bins, units)
+            λ, expected counts before history.
+        seed, stage
+            The draw follows from them and the number of the trial.
+        first : int
+            Number of the first trial.
+        """
+        return self.history.simulate(rates, self.variates(rates.shape, seed, stage, first))[0]
+
+    def variates(self, shape: tuple[int, ...], seed: int, stage: str, first: int = 0) -> np.ndarray:
+        """Coupled uniforms, shape (trials, K + bins, units), for rates of this ``shape``; see :meth:`draw`."""
+        trials, bins, units = shape
+        rows = self.history.num_bins + bins
+        return np.stack([self.synchrony.couple(uniforms(seed, stage, first + k, (rows, units))) for k in range(trials)])

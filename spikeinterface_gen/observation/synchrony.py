@@ -1,0 +1,243 @@
+r"""Synchrony: what units share within one bin, beyond the shared latents and their own history.
+
+Latents are smooth and few. Neighbours that share input, and what a sorter split in two, coincide within milliseconds;
+no latent carries that. The counts of a bin are therefore drawn with a Gaussian copula,
+
+.. math::
+
+    \varepsilon_t \sim \mathcal{N}(0, R), \qquad
+    s_{it} = F^{-1}\big(\Phi(\varepsilon_{it});\, r_{it}\big)
+
+where F is the distribution of a count of expectation r. It leaves the distribution of every single unit as it is.
+
+Fit: :math:`\Delta`, the pairwise correlations of the recording less those of free runs, is signal plus sampling noise.
+Half the difference of the correlations in two random halves of the trials has the same noise and no signal, so it says
+what to believe. A pair is kept as it is if :math:`|\Delta_{ij}|` exceeds all but 10⁻⁴ of the noise; of the rest,
+the eigenvalues w beyond the noise's largest, e, are kept and shrunk to :math:`\sqrt{w^2 - e^2}`, which is optimal for
+a low-rank matrix in white noise. Where nothing exceeds the noise, R is the identity.
+
+Correlations of counts become those of :math:`\varepsilon` by Mehler's expansion, with normalised Hermite polynomials h:
+
+.. math::
+
+    \mathrm{Cov}(s_i, s_j) = \Big\langle \sum_{n \ge 1} a_{n}(r_{it})\, a_{n}(r_{jt})\, R_{ij}^n \Big\rangle_t,
+    \qquad a_n(r) = \sum_{k \ge 1} \varphi(\theta_k)\, h_{n-1}(\theta_k) / \sqrt{n},
+    \quad \theta_k = \Phi^{-1}(F(k - 1; r))
+
+References
+----------
+Macke, Berens, Ecker, Tolias & Bethge, *Generating spike trains with specified correlation coefficients*,
+Neural Computation 2009. Gavish & Donoho, *Optimal shrinkage of singular values*, IEEE Trans Inf Theory 2017.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import ndtr, ndtri, pdtr
+
+from spikeinterface_gen.randomness import uniforms
+
+__all__ = ["Synchrony", "count_moments", "fit_synchrony"]
+
+NUM_GROUPS, NUM_HALVINGS = 8, 6
+# Share of the noise of single pairs that a pair may be mistaken for.
+PAIR_LEVEL = 1e-4
+# A unit with fewer spikes says nothing about pairs.
+MIN_SPIKES = 20
+NUM_TERMS = 10
+MAX_CORRELATION = 0.95
+MAX_SAMPLED_BINS = 4000
+MIN_EXPECTED, NUM_GRID = 1e-5, 1024
+# Well above what rounding to half precision, in which R is stored, can do to it.
+MIN_EIGENVALUE = 5e-3
+
+
+@dataclass(frozen=True)
+class Synchrony:
+    """Correlations of the variates that counts of one bin are drawn from.
+
+    Attributes
+    ----------
+    correlation : array of float, shape (units, units)
+        R, positive definite with ones on its diagonal.
+    """
+
+    correlation: np.ndarray
+
+    @classmethod
+    def none(cls, num_units: int) -> Synchrony:
+        """Units that are independent, given their rates."""
+        return cls(np.eye(num_units))
+
+    @cached_property
+    def coupled(self) -> np.ndarray:
+        """Positions of the units that are not independent of all others."""
+        return np.flatnonzero((self.correlation != 0).sum(axis=1) > 1)
+
+    @cached_property
+    def _factor(self) -> np.ndarray:
+        return np.linalg.cholesky(self.correlation[np.ix_(self.coupled, self.coupled)].astype(np.float64))
+
+    def couple(self, independent: np.ndarray) -> np.ndarray:
+        """Turn the independent uniforms of a trial, shape (bins, units), into coupled ones."""
+        if not len(self.coupled):
+            return independent
+        coupled = independent.copy()
+        coupled[:, self.coupled] = ndtr(ndtri(independent[:, self.coupled]) @ self._factor.T)
+        # The distribution function may round to 1 where its argument is large.
+        return np.clip(coupled, 2.0**-53, 1 - 2.0**-53)
+
+
+@dataclass(frozen=True)
+class CountMoments:
+    """Moments of recorded counts per bin, in groups of trials.
+
+    Attributes
+    ----------
+    mean, sd : array of float64, shape (units,)
+    correlations : array of float32, shape (groups, units, units)
+        Of each group, about the mean and relative to the s.d. of all trials.
+    weights : array of float64, shape (groups,)
+        Share of the bins.
+    num_bins : int
+        Bins in all groups.
+    """
+
+    mean: np.ndarray
+    sd: np.ndarray
+    correlations: np.ndarray
+    weights: np.ndarray
+    num_bins: int
+
+    def over(self, groups: np.ndarray) -> np.ndarray:
+        """Correlations over some of the groups."""
+        weights = self.weights[groups] / self.weights[groups].sum()
+        return np.einsum("g,gij->ij", weights, self.correlations[groups])
+
+
+def count_moments(counts: np.ndarray, valid: np.ndarray, seed: int) -> CountMoments:
+    """Moments of counts, shape (trials, bins, units), over ``valid`` bins, in random groups of trials."""
+    num_trials, _, num_units = counts.shape
+    num_bins = int(valid.sum())
+    mean = counts.sum(axis=(0, 1), dtype=np.int64) / num_bins
+    num_groups = min(NUM_GROUPS, num_trials)
+    group = np.empty(num_trials, np.int64)
+    group[np.argsort(uniforms(seed, "synchrony groups", 0, (num_trials,)))] = np.arange(num_trials) % num_groups
+    products = np.zeros((num_groups, num_units, num_units), np.float32)
+    bins = np.zeros(num_groups)
+    for trial in range(num_trials):
+        x = (counts[trial, valid[trial]] - mean).astype(np.float32)
+        products[group[trial]] += x.T @ x
+        bins[group[trial]] += len(x)
+    sd = np.sqrt(np.maximum(np.einsum("gii->i", products) / num_bins, 1e-12))
+    products /= (bins[:, None, None] * np.outer(sd, sd)).astype(np.float32)
+    return CountMoments(mean, sd, products, bins / num_bins, num_bins)
+
+
+def fit_synchrony(
+    recorded: CountMoments, expected: np.ndarray, valid: np.ndarray, binary: bool, seed: int
+) -> Synchrony:
+    """Find R, such that correlations of free runs become those of the recording, as far as these are known.
+
+    Parameters
+    ----------
+    recorded : CountMoments
+    expected : array, shape (trials, bins, units)
+        r of free runs, with history.
+    valid : array of bool, shape (trials, bins)
+    binary : bool
+    seed : int
+        Of the halvings and of the bins that stand for all.
+
+    Returns
+    -------
+    Synchrony
+    """
+    num_units = expected.shape[2]
+    none = Synchrony.none(num_units)
+    num_groups = len(recorded.weights)
+    if num_groups < 2 or num_units < 2:
+        return none
+    r = expected[valid]
+    drawn = -np.expm1(-r) if binary else r
+    mean = drawn.mean(axis=0, dtype=np.float64)
+    covariance = np.asarray((drawn - mean.astype(np.float32)).T @ (drawn - mean.astype(np.float32)), np.float64)
+    covariance /= len(drawn)
+    noise_variance = (drawn * (1 - drawn)).mean(axis=0, dtype=np.float64) if binary else mean
+    sd = np.sqrt(np.diag(covariance) + noise_variance)
+    scale = np.outer(np.maximum(sd, 1e-9), np.maximum(sd, 1e-9))
+    difference = recorded.over(np.arange(num_groups)) - covariance / scale
+    halvings = [
+        np.argsort(uniforms(seed, "synchrony halves", k, (num_groups,))) < num_groups // 2 for k in range(NUM_HALVINGS)
+    ]
+    noise = np.stack(
+        [(recorded.over(np.flatnonzero(half)) - recorded.over(np.flatnonzero(~half))) / 2 for half in halvings]
+    )
+    known = recorded.mean * recorded.num_bins >= MIN_SPIKES
+    off_diagonal = np.outer(known, known) & ~np.eye(num_units, dtype=bool)
+    signal = _denoise(difference * off_diagonal, noise * off_diagonal, off_diagonal)
+    if not signal.any():
+        return none
+    order = np.argsort(uniforms(seed, "synchrony bins", 0, (len(r),)))[:MAX_SAMPLED_BINS]
+    return Synchrony(_positive_definite(_copula_correlation(signal * scale, r[order], binary)))
+
+
+def _denoise(difference: np.ndarray, noise: np.ndarray, off_diagonal: np.ndarray) -> np.ndarray:
+    """What stands out of the noise: single pairs as they are, the rest by its large eigenvalues."""
+    level = np.mean([np.quantile(np.abs(n[off_diagonal]), 1 - PAIR_LEVEL) for n in noise]) if off_diagonal.any() else 0
+    pairs = np.abs(difference) > level
+    rest, rest_noise = np.where(pairs, 0, difference), np.where(pairs, 0, noise)
+    edge = np.mean([np.abs(np.linalg.eigvalsh(n)[[0, -1]]).max() for n in rest_noise])
+    w, vectors = np.linalg.eigh(rest)
+    shrunk = np.sign(w) * np.sqrt(np.maximum(w**2 - edge**2, 0))
+    low_rank = (vectors * shrunk) @ vectors.T
+    return np.where(pairs, difference, low_rank) * off_diagonal
+
+
+def _copula_correlation(covariance: np.ndarray, r: np.ndarray, binary: bool) -> np.ndarray:
+    """R whose expected covariance over bins of expectations ``r``, shape (bins, units), is ``covariance``."""
+    # Coefficients are functions of r alone: looked up on a grid fine enough that a step changes them by a per cent.
+    grid = np.geomspace(MIN_EXPECTED, max(float(r.max()), 2 * MIN_EXPECTED), NUM_GRID)
+    nearest = np.rint(np.interp(np.log(np.maximum(r, MIN_EXPECTED)), np.log(grid), np.arange(NUM_GRID))).astype(int)
+    terms = np.stack([(a[nearest].T @ a[nearest]) / len(r) for a in _hermite_coefficients(grid, binary)])
+    low, high = np.full(covariance.shape, -MAX_CORRELATION), np.full(covariance.shape, MAX_CORRELATION)
+    for _ in range(20):
+        middle = (low + high) / 2
+        value = np.zeros_like(middle)
+        for term in terms[::-1]:
+            value = (value + term) * middle
+        above = value > covariance
+        high, low = np.where(above, middle, high), np.where(above, low, middle)
+    return np.where(covariance == 0, 0, (low + high) / 2)
+
+
+def _hermite_coefficients(r: np.ndarray, binary: bool) -> np.ndarray:
+    """a_n of counts of expectations ``r``, float32, shape (terms, *r.shape)."""
+    largest = float(r.max(initial=0))
+    num_counts = 1 if binary else int(largest + 6 * np.sqrt(largest)) + 3
+    a = np.zeros((NUM_TERMS, *r.shape), np.float32)
+    for k in range(1, num_counts + 1):
+        theta = ndtri(np.clip(pdtr(k - 1, r.astype(np.float64)), 1e-300, 1 - 1e-16))
+        density = np.exp(-0.5 * theta**2) / np.sqrt(2 * np.pi)
+        before, h = np.zeros_like(theta), np.ones_like(theta)
+        for n in range(1, NUM_TERMS + 1):
+            a[n - 1] += density * h / np.sqrt(n)
+            before, h = h, (theta * h - np.sqrt(n - 1) * before) / np.sqrt(n)
+    return a
+
+
+def _positive_definite(correlation: np.ndarray) -> np.ndarray:
+    """The correlation matrix with its smallest eigenvalues raised, and ones on its diagonal again."""
+    matrix = correlation.copy()
+    np.fill_diagonal(matrix, 1)
+    w, vectors = np.linalg.eigh(matrix)
+    if w[0] >= MIN_EIGENVALUE:
+        return matrix
+    matrix = (vectors * np.maximum(w, MIN_EIGENVALUE)) @ vectors.T
+    sd = np.sqrt(np.diag(matrix))
+    matrix = matrix / np.outer(sd, sd)
+    np.fill_diagonal(matrix, 1)
+    return matrix

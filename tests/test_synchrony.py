@@ -1,0 +1,126 @@
+"""Gaussian copula of the counts of one bin: against drawn counts, and recovered from them."""
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from spikeinterface_gen.observation.count_model import CountModel
+from spikeinterface_gen.observation.history import SpikeHistory
+from spikeinterface_gen.observation.synchrony import (
+    Synchrony,
+    _copula_correlation,
+    _positive_definite,
+    count_moments,
+    fit_synchrony,
+)
+from spikeinterface_gen.randomness import uniforms
+
+
+def model_of(correlation: np.ndarray, binary: bool = False) -> CountModel:
+    num_units = len(correlation)
+    return CountModel(SpikeHistory.none(num_units, binary), Synchrony(correlation))
+
+
+def pairwise(num_units: int, pairs: dict[tuple[int, int], float]) -> np.ndarray:
+    correlation = np.eye(num_units)
+    for (i, j), value in pairs.items():
+        correlation[i, j] = correlation[j, i] = value
+    return correlation
+
+
+def test_uniforms_stay_uniform_and_take_on_the_correlation():
+    synchrony = Synchrony(pairwise(3, {(0, 2): 0.6}))
+    u = synchrony.couple(uniforms(0, "test", 0, (20000, 3)))
+    for unit in range(3):
+        assert kstest(u[:, unit], "uniform").pvalue > 1e-3
+    # Rank correlation of a Gaussian copula: 6/π · asin(R/2).
+    rank = np.corrcoef(u.T)
+    assert rank[0, 2] == pytest.approx(6 / np.pi * np.arcsin(0.3), abs=0.02)
+    assert abs(rank[0, 1]) < 0.025
+    assert np.array_equal(u[:, 1], uniforms(0, "test", 0, (20000, 3))[:, 1])
+
+
+def test_no_synchrony_changes_no_number():
+    u = uniforms(3, "test", 0, (5, 4))
+    assert Synchrony.none(4).couple(u) is u
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("rate", [0.03, 0.4, 3.0])
+@pytest.mark.parametrize("wanted", [-0.3, 0.2, 0.7])
+def test_expected_covariance_is_that_of_drawn_counts(binary, rate, wanted):
+    rates = np.full((40, 1500, 2), rate, np.float32) * np.linspace(0.5, 1.5, 1500)[None, :, None].astype(np.float32)
+    counts = model_of(pairwise(2, {(0, 1): wanted}), binary).draw(rates, 0, "test").astype(float)
+    expected = -np.expm1(-rates) if binary else rates
+    covariance = np.full((2, 2), ((counts - expected)[..., 0] * (counts - expected)[..., 1]).mean())
+    found = _copula_correlation(covariance, rates[0], binary)[0, 1]
+    # Sparse counts say little about negative correlations, and few coincide by chance.
+    assert found == pytest.approx(wanted, abs=0.12 if rate < 0.1 else 0.04)
+
+
+def recording(correlation: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Counts and rates of 120 trials of 50 bins with one latent."""
+    num_units = len(correlation)
+    latent = np.sin(np.arange(50) / 5)[None, :, None] * np.ones((120, 1, 1))
+    rates = (0.15 * np.exp(0.5 * latent) * np.ones(num_units)).astype(np.float32)
+    return model_of(correlation).draw(rates, seed, "recording"), rates
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_independent_units_are_found_to_be_so(seed):
+    counts, rates = recording(np.eye(30), seed)
+    valid = np.ones(counts.shape[:2], bool)
+    synchrony = fit_synchrony(count_moments(counts, valid, 0), rates, valid, False, 0)
+    off = synchrony.correlation - np.eye(30)
+    # A pair or two may stand out of the noise by chance, and no more than a little.
+    assert (np.abs(off) > 0.02).sum() <= 4
+    assert np.abs(off).max() < 0.3
+
+
+def test_pairs_and_shared_noise_are_recovered():
+    truth = np.full((30, 30), 0.15)
+    truth[:10] = truth[:, :10] = 0.0
+    truth[0, 1] = truth[1, 0] = 0.8
+    np.fill_diagonal(truth, 1)
+    counts, rates = recording(truth, 1)
+    valid = np.ones(counts.shape[:2], bool)
+    found = fit_synchrony(count_moments(counts, valid, 0), rates, valid, False, 0).correlation
+    assert found[0, 1] == pytest.approx(0.8, abs=0.1)
+    shared = found[10:, 10:][~np.eye(20, dtype=bool)]
+    assert shared.mean() == pytest.approx(0.15, abs=0.05)
+    assert np.abs(found[2:10, 2:10] - np.eye(8)).max() < 0.1
+    assert np.linalg.eigvalsh(found).min() > 0
+
+
+def test_moments_leave_padding_out():
+    counts, _ = recording(np.eye(3), 0)
+    padded = np.concatenate([counts, np.full_like(counts, 7)], axis=1)
+    valid = np.arange(100)[None, :] < np.full((120, 1), 50)
+    with_padding = count_moments(padded * valid[..., None], valid, 0)
+    without = count_moments(counts, np.ones(counts.shape[:2], bool), 0)
+    assert np.allclose(with_padding.correlations, without.correlations)
+    assert np.allclose(with_padding.mean, counts.mean(axis=(0, 1)))
+    assert np.allclose(np.diag(without.over(np.arange(8))), 1)
+
+
+def test_impossible_correlations_become_possible_ones():
+    impossible = pairwise(3, {(0, 1): 0.9, (1, 2): 0.9, (0, 2): -0.9})
+    possible = _positive_definite(impossible)
+    assert np.linalg.eigvalsh(possible).min() > 0
+    assert np.allclose(np.diag(possible), 1)
+    fine = pairwise(3, {(0, 1): 0.5})
+    assert np.array_equal(_positive_definite(fine), fine)
+
+
+def test_silent_units_are_left_alone():
+    counts, rates = recording(np.eye(5), 0)
+    counts[:, :, 3] = 0
+    valid = np.ones(counts.shape[:2], bool)
+    found = fit_synchrony(count_moments(counts, valid, 0), rates, valid, False, 0).correlation
+    assert np.array_equal(found[3], np.eye(5)[3])
+
+
+def test_trials_do_not_depend_on_how_many_are_drawn():
+    rates = np.full((5, 30, 4), 0.5, np.float32)
+    model = model_of(pairwise(4, {(0, 1): 0.5, (2, 3): -0.3}))
+    assert np.array_equal(model.draw(rates, 2, "x")[3:], model.draw(rates[3:], 2, "x", first=3))
