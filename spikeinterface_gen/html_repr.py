@@ -108,8 +108,7 @@ def describe(value: Any) -> str:
     if isinstance(value, np.ndarray):
         if value.ndim == 0:
             return str(value)
-        unique = np.unique(value) if value.ndim == 1 and value.dtype.kind in "biuU" else []
-        if 0 < len(unique) <= 5:
+        if value.ndim == 1 and value.dtype.kind in "biuU" and 0 < len(unique := np.unique(value)) <= 5:
             return ", ".join(map(str, unique))
         numbers = value[np.isfinite(value)] if value.dtype.kind == "f" else value
         span = f", {_span(numbers)}" if value.dtype.kind in "iuf" and numbers.size else ""
