@@ -33,6 +33,7 @@ _LAZY = {
     "make_controls": "spikeinterface_gen.benchmark.controls",
     "mark_synthetic": "spikeinterface_gen.provenance",
     "network_unit_model": "spikeinterface_gen.validation.network_unit",
+    "paired_recordings": "spikeinterface_gen.benchmark.pairs",
     "plot_rasters": "spikeinterface_gen.plotting",
     "read_neo": "spikeinterface_gen.convert.neo_files",
     "register": "spikeinterface_gen.full",
@@ -46,6 +47,7 @@ __all__ = ["__version__", *_LAZY]
 
 if TYPE_CHECKING:
     from spikeinterface_gen.benchmark.controls import make_controls as make_controls
+    from spikeinterface_gen.benchmark.pairs import paired_recordings as paired_recordings
     from spikeinterface_gen.benchmark.study import GenerativeSorterStudy as GenerativeSorterStudy
     from spikeinterface_gen.benchmark.study import benchmark_sorters as benchmark_sorters
     from spikeinterface_gen.convert.neo_files import read_neo as read_neo

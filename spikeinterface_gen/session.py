@@ -1,4 +1,4 @@
-"""The saved synthetic session: a folder with everything that a recording is rendered from.
+"""The saved synthetic session: a folder with everything that a recording is rendered from::
 
     session.json          settings, provenance, sha256 of every other file and of itself
     spike_frames.npy      frame of each spike in the session, int64, non-decreasing
@@ -11,7 +11,7 @@
     probe.json            probeinterface
     rendered_block.npy    a few rendered frames: whoever opens the session must get the same
 
-and, where there are such:
+and, where there are such::
 
     motion.npz            displacement of the tissue (µm) by time and depth
     noise.npz             level, correlation and spectrum of measured noise

@@ -1,5 +1,7 @@
 """Recordings that differ from a given one in how their units fire together, and in nothing else.
 
+The kinds::
+
     as_is                the recording itself
     permuted             the trials of each unit in an order of its own: the same trains of every unit, spike by
                          spike with their amplitudes, but whatever ties units together within a trial is gone

@@ -2,7 +2,7 @@
 
 A unit has the same template in the same noise under every kind, so units are compared with themselves. The
 difference of unit *u* in repeat *r* (one set of trials, templates and noise) between a kind and the reference is
-modelled, for each sorter and kind, as
+modelled, for each sorter and kind, as::
 
     d_{ru} = β + w_r + ε_{ru},      w ~ N(0, σ_w²),  ε ~ N(0, σ²)
 

@@ -1,6 +1,6 @@
 """Run spike sorters on recordings with ground truth, through crashes, in SpikeInterface's ``SorterStudy``.
 
-A study is a folder:
+A study is a folder::
 
     study/         SpikeInterface's SorterStudy: what each sorter found, run times, comparisons with the truth
     analyzers/     one SortingAnalyzer of the ground truth for each recording

@@ -2,7 +2,7 @@
 
 The displacement of a unit that rests at *y* is *d(t, y)* in µm: at time *t* it is seen at *y + d*. That is the
 sign of ``spikeinterface.core.Motion``, whose ``correct_motion`` takes *d* away again. Where motion is drawn,
-each window along the probe makes a random walk,
+each window along the probe makes a random walk::
 
     d_w(t) = D √t · (√(1 − s) R(t) + √s N_w(t)),        t in hours,
 

@@ -1,6 +1,6 @@
 """Our own templates: real waveform shapes, spread over the channels by a model of the field around a cell.
 
-A unit at distance *r* from a channel appears there as its waveform *w(t)*, smaller, later and wider:
+A unit at distance *r* from a channel appears there as its waveform *w(t)*, smaller, later and wider::
 
     v(t) = A · a(r) · w((t − r'/c) / (1 + β r')),      a(r) = (g(r) − g(R)) / (1 − g(R)),   g(r) = 1 / (1 + (r/r₀)²)
 
