@@ -55,7 +55,7 @@ def sparse_population(num_units: int, num_trials: int, num_bins: int, bin_size_m
     rng = np.random.default_rng(0)
     counts = np.empty((num_trials, num_bins, num_units), np.uint8)
     for trial in range(num_trials):
-        counts[trial] = rng.poisson(0.01 * bin_size_ms * rng.gamma(20.0, 1 / 20), counts.shape[1:])
+        counts[trial] = rng.random(counts.shape[1:], dtype=np.float32) < 0.01 * bin_size_ms * rng.gamma(20.0, 1 / 20)
     return SpikeCounts(counts, bin_size_ms)
 
 
@@ -104,7 +104,7 @@ def with_intervals() -> dict[str, dict[str, float]]:
             "processor_s": round(time.process_time() - before_s, 1),
             "largest_memory_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
         }
-        print(name, figures[name], flush=True)
+        keep("with_intervals", figures)
         del counts, estimates
     return figures
 
@@ -136,19 +136,22 @@ def whole_reports() -> dict[str, dict[str, float]]:
     return figures
 
 
+def keep(key: str, figures: dict) -> None:
+    """Record a part as soon as it is measured; other parts stay as they were measured before."""
+    path = RESULTS / "validation.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known = {name: known[name] for name in ("against_elephant", "with_intervals", "whole_populations") if name in known}
+    subset = f"{SUBSET[0]} units × {SUBSET[1]} trials × {SUBSET[2]} bins of 10 ms, 10 Hz, {NUM_LAGS} lags"
+    record("validation", {"subset": subset, "last_measured": key, **known, key: figures})
+
+
 def main() -> None:
     parts = {"elephant": against_elephant, "intervals": with_intervals, "reports": whole_reports}
+    keys = {"elephant": "against_elephant", "intervals": "with_intervals", "reports": "whole_populations"}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=list(parts), default=list(parts))
-    chosen = parser.parse_args().only
-    names = {"elephant": "against_elephant", "intervals": "with_intervals", "reports": "whole_populations"}
-    path = RESULTS / "validation.json"
-    # What is not measured anew stays as it was measured before.
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    figures = {key: known[key] for key in names.values() if key in known}
-    figures.update({names[part]: parts[part]() for part in chosen})
-    subset = f"{SUBSET[0]} units × {SUBSET[1]} trials × {SUBSET[2]} bins of 10 ms, 10 Hz, {NUM_LAGS} lags"
-    record("validation", {"subset": subset, "measured_now": chosen, **figures})
+    for part in parser.parse_args().only:
+        keep(keys[part], parts[part]())
 
 
 if __name__ == "__main__":
