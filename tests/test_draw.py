@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import poisson
+from scipy.stats import binom, poisson
 
-from spikeinterface_gen.observation.draw import draw_bernoulli, draw_poisson
+from spikeinterface_gen.observation.dispersion import fit_slots, mean_counts
+from spikeinterface_gen.observation.draw import draw_binomial, draw_poisson
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e-9, 0.02, 0.7, 3.0, 40.0, 499.0])
@@ -43,14 +44,14 @@ def test_a_count_depends_on_its_own_uniform_only():
 def test_bernoulli_is_the_poisson_count_clipped_at_one():
     rng = np.random.default_rng(2)
     expected, uniforms = rng.gamma(0.5, 1.0, (40, 50)), rng.uniform(size=(40, 50))
-    binary = draw_bernoulli(expected, uniforms)
+    binary = draw_binomial(expected, 1, uniforms)
     np.testing.assert_array_equal(binary, np.minimum(draw_poisson(expected, uniforms), 1))
     assert binary.dtype == np.uint8
 
 
 @pytest.mark.parametrize("bad", [-0.1, np.nan, np.inf])
 def test_expectations_that_are_none(bad):
-    for draw in (draw_poisson, draw_bernoulli):
+    for draw in (draw_poisson, lambda expected, u: draw_binomial(expected, 3, u)):
         with pytest.raises(ValueError, match="finite and not negative"):
             draw(np.array([0.1, bad]), np.array([0.5, 0.5]))
 
@@ -60,3 +61,30 @@ def test_too_large_expectations_and_other_shapes():
         draw_poisson(np.array([501.0]), np.array([0.5]))
     with pytest.raises(ValueError, match="shape of expected_counts"):
         draw_poisson(np.zeros((2, 2)), np.zeros(4))
+
+
+@pytest.mark.parametrize("slots", [1, 3, 10])
+def test_slots_give_the_binomial_distribution_of_scipy(slots):
+    uniforms = np.random.Generator(np.random.PCG64(4)).uniform(size=100_000)
+    counts = draw_binomial(np.full(uniforms.shape, 0.9), slots, uniforms)
+    expected = binom.pmf(np.arange(slots + 1), slots, -np.expm1(-0.9 / slots))
+    np.testing.assert_allclose(np.bincount(counts, minlength=slots + 1) / 100_000, expected, atol=0.006)
+    assert counts.mean() == pytest.approx(float(mean_counts(np.array(0.9), np.array(slots))), rel=0.01)
+
+
+def test_slots_differ_between_units():
+    uniforms = np.full((1, 3), 1 - 1e-9)
+    np.testing.assert_array_equal(
+        draw_binomial(np.full((1, 3), 2.0), np.array([1, 4, np.inf]), uniforms)[0, :2], [1, 4]
+    )
+    both = draw_binomial(np.full((1, 3), 2.0), np.array([1, 4, np.inf]), uniforms)[0, 2]
+    assert both == draw_poisson(np.full(1, 2.0), uniforms[0, :1])[0]
+
+
+@pytest.mark.parametrize("slots", [1.0, 3.0, 8.0, np.inf])
+def test_number_of_slots_is_found_again(slots):
+    rng = np.random.Generator(np.random.PCG64(5))
+    r = rng.uniform(0.3, 0.9, 40_000)
+    counts = draw_binomial(r, slots, rng.uniform(size=r.shape))
+    found = fit_slots(mean_counts(r, np.array(slots)), counts.astype(float))
+    assert found == slots or (slots == 8.0 and found in (6.0, 10.0))

@@ -22,7 +22,7 @@ def after_a_spike(history, rate):
 
 @pytest.mark.parametrize("binary", [False, True])
 def test_known_filters_are_found_again(binary):
-    true = SpikeHistory(FILTERS, NO_BURSTS, np.array([0.1, -0.2, 0.0]), binary)
+    true = SpikeHistory(FILTERS, NO_BURSTS, np.array([0.1, -0.2, 0.0]), np.full(3, 1.0 if binary else np.inf))
     rates = 0.15 * np.exp(0.5 * np.sin(np.arange(100) / 9.0))[None, :, None] * np.ones((300, 1, 3))
     counts, _ = true.simulate(rates, draws(300, 103, 3))
     predicted = np.ones(counts.shape, bool)
@@ -40,7 +40,7 @@ def test_known_filters_are_found_again(binary):
 def test_bursts_of_a_slow_unit_are_found_again(binary):
     # A spike brings on 0.6 others, in a unit that fires in one bin of a hundred by itself: no factor could.
     alpha = np.array([[0.4, 0.2, 0.0]])
-    true = SpikeHistory(np.zeros((1, 3)), alpha, np.zeros(1), binary)
+    true = SpikeHistory(np.zeros((1, 3)), alpha, np.zeros(1), np.full(1, 1.0 if binary else np.inf))
     rates = np.full((400, 200, 1), 0.01)
     counts, _ = true.simulate(rates, draws(400, 203, 1))
     assert counts.mean() == pytest.approx(0.01 / 0.4, rel=0.15 if not binary else 0.3)
@@ -61,7 +61,9 @@ def test_excitation_never_runs_away():
 
 def test_entries_that_are_not_predicted_do_not_matter():
     rates = np.full((40, 30, 2), 0.2)
-    counts, _ = SpikeHistory(np.zeros((2, 2)), np.zeros((2, 2)), np.zeros(2), False).simulate(rates, draws(40, 32, 2))
+    counts, _ = SpikeHistory(np.zeros((2, 2)), np.zeros((2, 2)), np.zeros(2), np.full(2, np.inf)).simulate(
+        rates, draws(40, 32, 2)
+    )
     predicted = np.ones(counts.shape, bool)
     predicted[:, :, 1] = np.arange(30) % 3 > 0
     changed = rates.copy()
@@ -71,7 +73,7 @@ def test_entries_that_are_not_predicted_do_not_matter():
 
 
 def test_calibrated_means_are_right_within_a_percent():
-    history = SpikeHistory(FILTERS, NO_BURSTS, np.zeros(3), False)
+    history = SpikeHistory(FILTERS, NO_BURSTS, np.zeros(3), np.full(3, np.inf))
     rates = np.full((2000, 100, 3), 0.2)
     target = np.array([0.2, 0.2, 0.25])
     calibrated = calibrate(history, rates, draws(2000, 103, 3), target, np.ones((2000, 100), bool))
@@ -82,7 +84,7 @@ def test_calibrated_means_are_right_within_a_percent():
 
 
 def test_free_runs_stay_bounded_for_ten_thousand_bins():
-    explosive = SpikeHistory(np.full((4, 10), 0.8), np.zeros((4, 10)), np.zeros(4), False)
+    explosive = SpikeHistory(np.full((4, 10), 0.8), np.zeros((4, 10)), np.zeros(4), np.full(4, np.inf))
     counts, expected = explosive.simulate(np.full((1, 10_000, 4), 0.1), draws(1, 10_010, 4))
     assert expected.max() <= 0.1 * np.exp(MAX_LOG_GAIN) + 1e-6
     thousands = counts.reshape(10, 1000, 4).sum(axis=(1, 2))
@@ -90,7 +92,7 @@ def test_free_runs_stay_bounded_for_ten_thousand_bins():
 
 
 def test_trials_begin_as_they_go_on():
-    counts, _ = SpikeHistory(FILTERS[:1], NO_BURSTS[:1], np.zeros(1), False).simulate(
+    counts, _ = SpikeHistory(FILTERS[:1], NO_BURSTS[:1], np.zeros(1), np.full(1, np.inf)).simulate(
         np.full((20_000, 8, 1), 0.3), draws(20_000, 11, 1)
     )
     means = counts.mean(axis=(0, 2))
@@ -99,14 +101,14 @@ def test_trials_begin_as_they_go_on():
 
 def test_without_history_counts_are_those_of_the_rates():
     rates = np.full((50, 20, 2), 0.4)
-    counts, expected = SpikeHistory.none(2, True).simulate(rates, draws(50, 20, 2))
+    counts, expected = SpikeHistory.none(2, 1.0).simulate(rates, draws(50, 20, 2))
     np.testing.assert_allclose(expected, rates)
     assert counts.max() == 1
     assert counts.mean() == pytest.approx(1 - np.exp(-0.4), abs=0.05)
 
 
 def test_silent_units_stay_as_they_are():
-    history = SpikeHistory.none(1, False)
+    history = SpikeHistory.none(1)
     calibrated = calibrate(history, np.full((5, 5, 1), 1e-4), draws(5, 5, 1), np.zeros(1), np.ones((5, 5), bool))
     assert calibrated.bias[0] == 0
 

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import kstest
 
 from spikeinterface_gen.observation.count_model import CountModel
+from spikeinterface_gen.observation.dispersion import mean_counts
 from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.synchrony import (
     Synchrony,
@@ -16,9 +17,9 @@ from spikeinterface_gen.observation.synchrony import (
 from spikeinterface_gen.randomness import uniforms
 
 
-def model_of(correlation: np.ndarray, binary: bool = False) -> CountModel:
+def model_of(correlation: np.ndarray, slots: float = np.inf) -> CountModel:
     num_units = len(correlation)
-    return CountModel(SpikeHistory.none(num_units, binary), Synchrony(correlation))
+    return CountModel(SpikeHistory.none(num_units, slots), Synchrony(correlation))
 
 
 def pairwise(num_units: int, pairs: dict[tuple[int, int], float]) -> np.ndarray:
@@ -45,15 +46,15 @@ def test_no_synchrony_changes_no_number():
     assert Synchrony.none(4).couple(u) is u
 
 
-@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("slots", [1.0, 4.0, np.inf])
 @pytest.mark.parametrize("rate", [0.03, 0.4, 3.0])
 @pytest.mark.parametrize("wanted", [-0.3, 0.2, 0.7])
-def test_expected_covariance_is_that_of_drawn_counts(binary, rate, wanted):
+def test_expected_covariance_is_that_of_drawn_counts(slots, rate, wanted):
     rates = np.full((40, 1500, 2), rate, np.float32) * np.linspace(0.5, 1.5, 1500)[None, :, None].astype(np.float32)
-    counts = model_of(pairwise(2, {(0, 1): wanted}), binary).draw(rates, 0, "test").astype(float)
-    expected = -np.expm1(-rates) if binary else rates
+    counts = model_of(pairwise(2, {(0, 1): wanted}), slots).draw(rates, 0, "test").astype(float)
+    expected = mean_counts(rates, np.full(2, slots))
     covariance = np.full((2, 2), ((counts - expected)[..., 0] * (counts - expected)[..., 1]).mean())
-    found = _copula_correlation(covariance, rates[0], binary)[0, 1]
+    found = _copula_correlation(covariance, rates[0], np.full(2, slots))[0, 1]
     # Sparse counts say little about negative correlations, and few coincide by chance.
     assert found == pytest.approx(wanted, abs=0.12 if rate < 0.1 else 0.04)
 
@@ -70,7 +71,7 @@ def recording(correlation: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarra
 def test_independent_units_are_found_to_be_so(seed):
     counts, rates = recording(np.eye(30), seed)
     valid = np.ones(counts.shape[:2], bool)
-    synchrony = fit_synchrony(count_moments(counts, valid, 0), rates, valid, False, 0)
+    synchrony = fit_synchrony(count_moments(counts, valid, 0), rates, valid, np.full(rates.shape[2], np.inf), 0)
     off = synchrony.correlation - np.eye(30)
     # A pair or two may stand out of the noise by chance, and no more than a little.
     assert (np.abs(off) > 0.02).sum() <= 4
@@ -84,7 +85,7 @@ def test_pairs_and_shared_noise_are_recovered():
     np.fill_diagonal(truth, 1)
     counts, rates = recording(truth, 1)
     valid = np.ones(counts.shape[:2], bool)
-    found = fit_synchrony(count_moments(counts, valid, 0), rates, valid, False, 0).correlation
+    found = fit_synchrony(count_moments(counts, valid, 0), rates, valid, np.full(rates.shape[2], np.inf), 0).correlation
     assert found[0, 1] == pytest.approx(0.8, abs=0.1)
     shared = found[10:, 10:][~np.eye(20, dtype=bool)]
     assert shared.mean() == pytest.approx(0.15, abs=0.05)
@@ -116,7 +117,7 @@ def test_silent_units_are_left_alone():
     counts, rates = recording(np.eye(5), 0)
     counts[:, :, 3] = 0
     valid = np.ones(counts.shape[:2], bool)
-    found = fit_synchrony(count_moments(counts, valid, 0), rates, valid, False, 0).correlation
+    found = fit_synchrony(count_moments(counts, valid, 0), rates, valid, np.full(rates.shape[2], np.inf), 0).correlation
     assert np.array_equal(found[3], np.eye(5)[3])
 
 

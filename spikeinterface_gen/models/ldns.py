@@ -10,7 +10,7 @@ Generative process, for one trial of T bins:
         && \text{expected counts, unit by unit} \\
     r_t &= \lambda_t\, e^{b + \sum_\tau h_\tau s_{t-\tau}} + \textstyle\sum_\tau \alpha_\tau s_{t-\tau}
         && \text{each unit's own history} \\
-    s_t &\sim \text{Poisson or Bernoulli}(r_t), \text{ joined by a Gaussian copula}
+    s_t &\sim \text{Binomial or Poisson}(r_t), \text{ joined by a Gaussian copula}
         && \text{counts, with what units share within a bin}
 
 An encoder, trained with the decoder to predict spikes from other spikes of the trial, gives the latents that the

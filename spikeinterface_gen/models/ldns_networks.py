@@ -46,6 +46,7 @@ class LDNSNetworks(nn.Module):
     history_filters: Tensor
     history_excitation: Tensor
     history_bias: Tensor
+    slots: Tensor
     synchrony_correlation: Tensor
 
     def __init__(
@@ -83,13 +84,19 @@ class LDNSNetworks(nn.Module):
         self.register_buffer("history_filters", torch.zeros(num_units, history_bins))
         self.register_buffer("history_excitation", torch.zeros(num_units, history_bins))
         self.register_buffer("history_bias", torch.zeros(num_units))
+        self.register_buffer("slots", torch.full((num_units,), 1.0 if binary else math.inf))
         self.register_buffer("synchrony_correlation", torch.eye(num_units, dtype=torch.float16))
 
     def count_model(self) -> CountModel:
         """What draws counts from expected counts."""
-        buffers = (self.history_filters, self.history_excitation, self.history_bias, self.synchrony_correlation)
-        filters, excitation, bias, correlation = (buffer.cpu().double().numpy() for buffer in buffers)
-        return CountModel(SpikeHistory(filters, excitation, bias, self.binary), Synchrony(correlation))
+        filters, excitation, bias, slots, correlation = (
+            buffer.cpu().double().numpy()
+            for buffer in (
+                *(self.history_filters, self.history_excitation, self.history_bias),
+                *(self.slots, self.synchrony_correlation),
+            )
+        )
+        return CountModel(SpikeHistory(filters, excitation, bias, slots), Synchrony(correlation))
 
     def set_count_model(self, model: CountModel) -> None:
         """Store it; filters shorter than the buffer are padded with zeros."""
@@ -98,6 +105,7 @@ class LDNSNetworks(nn.Module):
             (self.history_filters[:, : history.num_bins], history.filters),
             (self.history_excitation[:, : history.num_bins], history.excitation),
             (self.history_bias, history.bias),
+            (self.slots, history.slots),
             (self.synchrony_correlation, model.synchrony.correlation),
         ):
             buffer.copy_(torch.from_numpy(values))

@@ -23,7 +23,7 @@ MAX_CALIBRATED_ENTRIES = 2e7
 def fit_count_model(
     networks: LDNSNetworks, history_bins: int, train: SpikeCounts, held_out: SpikeCounts, seed: int
 ) -> CountModel:
-    """Fit spike history on recorded trials, then calibrate it, and fit synchrony, on free runs.
+    """Fit spike history and slots on recorded trials, then calibrate biases, and fit synchrony, on free runs.
 
     Means and correlations of the free runs are those of all trials, the held-out ones included.
     """
@@ -38,7 +38,7 @@ def fit_count_model(
     draws = model.variates(rates.shape, seed, "calibration counts")
     model = CountModel(calibrate(history, rates, draws, moments.mean, valid), model.synchrony)
     _, expected = model.history.simulate(rates, draws)
-    synchrony = fit_synchrony(moments, expected, valid, history.binary, seed)
+    synchrony = fit_synchrony(moments, expected, valid, history.slots, seed)
     if len(synchrony.coupled):
         # What units share comes back through their histories.
         model = CountModel(model.history, synchrony)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["MAX_EXPECTED_COUNTS", "draw_bernoulli", "draw_poisson"]
+__all__ = ["MAX_EXPECTED_COUNTS", "draw_binomial", "draw_poisson"]
 
 MAX_EXPECTED_COUNTS = 500.0
 """Largest expectation that :func:`draw_poisson` takes: beyond it, exp(−expectation) nears underflow."""
@@ -33,6 +33,24 @@ def draw_poisson(expected_counts: np.ndarray, uniforms: np.ndarray) -> np.ndarra
     ValueError
         If the shapes differ, or an expectation is negative, not finite or too large.
     """
+    return draw_binomial(expected_counts, np.inf, uniforms)
+
+
+def draw_binomial(expected_counts: np.ndarray, slots: np.ndarray | float, uniforms: np.ndarray) -> np.ndarray:
+    """Draw counts of bins with so many slots; see :mod:`spikeinterface_gen.observation.dispersion`.
+
+    Parameters
+    ----------
+    expected_counts : array of float
+        r, between 0 and ``MAX_EXPECTED_COUNTS``; the expectation where slots are infinite.
+    slots : array of float or float
+        m, whole or infinite; broadcasts against ``expected_counts``.
+    uniforms : array of float, of the shape of ``expected_counts``
+
+    Returns, Raises
+    ---------------
+    As :func:`draw_poisson`.
+    """
     expected = _checked(expected_counts, uniforms)
     largest = float(expected.max(initial=0.0))
     if largest > MAX_EXPECTED_COUNTS:
@@ -45,6 +63,10 @@ def draw_poisson(expected_counts: np.ndarray, uniforms: np.ndarray) -> np.ndarra
     left = np.flatnonzero(uniforms.reshape(-1) > probability.reshape(-1))
     mean, u = expected.reshape(-1)[left], np.asarray(uniforms, np.float64).reshape(-1)[left]
     probability = probability.reshape(-1)[left]
+    m = np.broadcast_to(np.asarray(slots, np.float64), expected.shape).reshape(-1)[left]
+    finite = np.isfinite(m)
+    # P(k) / P(k - 1) = odds · (m - k + 1) / (m k), with odds = m p / (1 - p); for infinite m, r / k.
+    odds = np.where(finite, np.where(finite, m, 1.0) * np.expm1(mean / m), mean)
     cumulative = probability.copy()
     counts = np.zeros(expected.size, np.uint16)
     # Rounding may hold the sum below a uniform next to 1. No count lies 12 s.d. above its expectation.
@@ -52,24 +74,14 @@ def draw_poisson(expected_counts: np.ndarray, uniforms: np.ndarray) -> np.ndarra
         if not left.size:
             break
         counts[left] = k
-        probability *= mean / k
+        probability *= odds / k * (1 - (k - 1) / m)
         cumulative += probability
-        above = u > cumulative
-        left, mean, u = left[above], mean[above], u[above]
+        above = (u > cumulative) & (k < m)
+        left, odds, m, u = left[above], odds[above], m[above], u[above]
         probability, cumulative = probability[above], cumulative[above]
     if counts.max(initial=0) <= np.iinfo(np.uint8).max:
         counts = counts.astype(np.uint8)
     return counts.reshape(expected.shape)
-
-
-def draw_bernoulli(expected_counts: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """Draw binary counts: 1 with probability ``1 − exp(−expected_counts)``, as uint8, of the same shape.
-
-    It is the Poisson count of the same uniform, clipped at 1. Parameters and errors are those of
-    :func:`draw_poisson`; an expectation may be of any size.
-    """
-    expected = _checked(expected_counts, uniforms)
-    return (uniforms > np.exp(-expected)).astype(np.uint8)
 
 
 def _checked(expected_counts: np.ndarray, uniforms: np.ndarray) -> np.ndarray:

@@ -30,7 +30,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spikeinterface_gen.observation.draw import draw_bernoulli, draw_poisson
+from spikeinterface_gen.observation.dispersion import fit_slots, mean_counts
+from spikeinterface_gen.observation.draw import draw_binomial
 
 __all__ = ["SpikeHistory", "calibrate", "fit_history"]
 
@@ -53,20 +54,20 @@ class SpikeHistory:
         α: expected counts that a spike 1, 2, … bins ago adds.
     bias : array of float, shape (units,)
         b.
-    binary : bool
-        Whether a bin holds at most one spike (Bernoulli) or any number (Poisson).
+    slots : array of float, shape (units,)
+        Of the distribution of counts about r: 1 for Bernoulli, infinite for Poisson.
     """
 
     filters: np.ndarray
     excitation: np.ndarray
     bias: np.ndarray
-    binary: bool
+    slots: np.ndarray
 
     @classmethod
-    def none(cls, num_units: int, binary: bool) -> SpikeHistory:
+    def none(cls, num_units: int, slots: float = np.inf) -> SpikeHistory:
         """Units that do not feel their past."""
         empty = np.zeros((num_units, 0))
-        return cls(empty, empty, np.zeros(num_units), binary)
+        return cls(empty, empty, np.zeros(num_units), np.full(num_units, slots))
 
     @property
     def num_bins(self) -> int:
@@ -92,11 +93,10 @@ class SpikeHistory:
         expected : array of float32, shape (trials, bins, units)
             r, with history.
         """
-        draw = draw_bernoulli if self.binary else draw_poisson
         K = self.num_bins
         if K == 0:
             expected = np.minimum(rates * np.exp(self.bias), MAX_EXPECTED_COUNTS)
-            return draw(expected, uniforms), expected
+            return draw_binomial(expected, self.slots, uniforms), expected
         trials, bins, units = rates.shape
         counts = np.zeros((trials, bins, units), np.float32)
         expected = np.empty((trials, bins, units), np.float32)
@@ -107,7 +107,7 @@ class SpikeHistory:
         for t in range(K + bins):
             gain = np.exp(np.minimum(log_gain[:, t], MAX_LOG_GAIN))
             r = np.minimum(rates[:, max(0, t - K)] * gain + added[:, t], MAX_EXPECTED_COUNTS)
-            s = draw(r, uniforms[:, t])
+            s = draw_binomial(r, self.slots, uniforms[:, t])
             trial, unit = np.nonzero(s)
             spikes = s[trial, unit, None]
             log_gain[trial, t + 1 : t + 1 + K, unit] += spikes * filters[unit]
@@ -127,7 +127,7 @@ def fit_history(
     prior_sd: float = 0.5,
     iterations: int = 25,
 ) -> SpikeHistory:
-    """Fit filters, excitation and biases by penalised likelihood.
+    """Fit filters, excitation and biases by penalised likelihood, then the number of slots.
 
     Parameters
     ----------
@@ -150,21 +150,25 @@ def fit_history(
     """
     num_units = counts.shape[2]
     K = min(num_bins, max(0, counts.shape[1] // 3))
-    filters, excitation, bias = np.zeros((num_units, K)), np.zeros((num_units, K)), np.zeros(num_units)
+    filters, excitation = np.zeros((num_units, K)), np.zeros((num_units, K))
+    bias, slots = np.zeros(num_units), np.full(num_units, 1.0 if binary else np.inf)
     past = np.lib.stride_tricks.sliding_window_view(counts[:, :-1], K, axis=1) if K else None
     for unit in range(num_units):
         use = predicted[:, K:, unit]
         rate = np.maximum(rates[:, K:, unit][use].astype(np.float64), 1e-9)
         s = counts[:, K:, unit][use].astype(np.float64)
         before = np.zeros((len(s), 0)) if past is None else past[:, :, unit][use][:, ::-1]
-        filters[unit], excitation[unit], bias[unit] = _fit_unit(rate, s, before, prior_sd, binary, iterations)
-    return SpikeHistory(filters, excitation, bias, binary)
+        w, alpha, r = _fit_unit(rate, s, before, prior_sd, binary, iterations)
+        filters[unit], excitation[unit], bias[unit] = w[1:], alpha, w[0]
+        if not binary:
+            slots[unit] = fit_slots(r, s)
+    return SpikeHistory(filters, excitation, bias, slots)
 
 
 def _fit_unit(
     rate: np.ndarray, s: np.ndarray, before: np.ndarray, prior_sd: float, binary: bool, iterations: int
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """h, α and b of a unit from λ, counts, both of shape (entries,), and the counts ``before``, (entries, K)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(b, h), α and r of a unit from λ, counts, both of shape (entries,), and the counts ``before``, (entries, K)."""
     K = before.shape[1]
     # Without a past there is only the bias to learn from: such entries, the most, enter by their sums.
     with_past = before.any(axis=1)
@@ -190,7 +194,10 @@ def _fit_unit(
         hessian[0, 0] += idle.sum()
         step = np.linalg.solve(hessian, gradient)
         w = w + step * min(1.0, 1.0 / max(np.abs(step).max(), 1e-12))
-    return w[1:], alpha, float(w[0])
+    r = np.empty(len(with_past))
+    r[~with_past] = idle_rate * np.exp(min(w[0], MAX_LOG_GAIN))
+    r[with_past] = rate * np.exp(np.minimum(design @ w, MAX_LOG_GAIN)) + before @ alpha
+    return w, alpha, r
 
 
 def _events(s: np.ndarray, r: np.ndarray) -> np.ndarray:
@@ -226,7 +233,7 @@ def calibrate(
     bias = history.bias.copy()
     for _ in range(iterations):
         _, expected = replace(history, bias=bias).simulate(rates, uniforms)
-        drawn = -np.expm1(-expected) if history.binary else expected
+        drawn = mean_counts(expected, history.slots)
         mean = drawn[valid].mean(axis=0, dtype=np.float64)
         # A silent unit has no rate to reach; its decoder already says next to none.
         moves = (target > 0) & (mean > 0)
