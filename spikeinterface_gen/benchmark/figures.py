@@ -40,11 +40,13 @@ def plot_study(study: GenerativeSorterStudy) -> Figure:
     _accuracies(axes[0, 0], table, sorters, kinds)
     reference = "permuted" if "permuted" in kinds else kinds[0]
     if len(kinds) > 1:
-        _effects(axes[0, 1], effects_table(table, reference=reference), sorters, reference)
+        _effects(axes[0, 1], effects_table(table, reference=reference), sorters, kinds, reference)
     else:
         axes[0, 1].set_axis_off()
     _collisions(axes[1, 0], collision_table(study), kinds)
     _run_times(axes[1, 1], table, sorters, kinds)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(kinds), frameon=False)
     return figure
 
 
@@ -61,22 +63,16 @@ def _accuracies(axis: Axes, table: pd.DataFrame, sorters: list[str], kinds: list
                 [centre - 0.4 * width, centre + 0.4 * width], [values.mean()] * 2, color=_colour(k), lw=2.5, label=label
             )
     axis.set(xticks=range(len(sorters)), xticklabels=sorters, ylabel="accuracy", title="Units and their mean")
-    axis.legend(frameon=False, fontsize=8, loc="lower left")
 
 
-def _effects(axis: Axes, effects: pd.DataFrame, sorters: list[str], reference: str) -> None:
-    kinds = list(dict.fromkeys(effects["kind"]))
-    place = {
-        (sorter, kind): s + (k - 0.5 * (len(kinds) - 1)) * 0.2
-        for s, sorter in enumerate(sorters)
-        for k, kind in enumerate(kinds)
-    }
+def _effects(axis: Axes, effects: pd.DataFrame, sorters: list[str], kinds: list[str], reference: str) -> None:
+    others = [kind for kind in kinds if kind != reference]
     for row in effects.itertuples():
-        y, colour = place[row.sorter, row.kind], _COLOURS[kinds.index(row.kind) % len(_COLOURS)]
-        axis.plot([row.bootstrap_low, row.bootstrap_high], [y, y], color=colour, lw=1, alpha=0.5)
-        axis.plot([row.low, row.high], [y, y], color=colour, lw=3, label=row.kind.replace("_", " "))
+        y = sorters.index(row.sorter) + (others.index(row.kind) - 0.5 * (len(others) - 1)) * 0.2
+        colour = _colour(kinds.index(row.kind))
+        axis.plot([row.bootstrap_low, row.bootstrap_high], [y - 0.05] * 2, color=colour, lw=1)
+        axis.plot([row.low, row.high], [y, y], color=colour, lw=3)
         axis.plot(row.effect, y, "o", color=colour)
-    handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
     axis.axvline(0.0, color="0.6", lw=1, zorder=0)
     axis.set(
         yticks=range(len(sorters)),
@@ -84,7 +80,7 @@ def _effects(axis: Axes, effects: pd.DataFrame, sorters: list[str], reference: s
         xlabel=f"accuracy minus that of {reference.replace('_', ' ')}",
         title="Effects, 95 % intervals (thin: bootstrap)",
     )
-    axis.legend(handles.values(), handles.keys(), frameon=False, fontsize=8)
+    axis.set_ylim(len(sorters) - 0.5, -0.5)
 
 
 def _collisions(axis: Axes, collisions: pd.DataFrame, kinds: list[str]) -> None:
