@@ -37,7 +37,7 @@ from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.sample import SAMPLERS
 from spikeinterface_gen.models.base import GenerativeModel, NotFittedError, check_counts
 from spikeinterface_gen.models.ldns_fit import FitSettings, fit_networks, hold_out, stage_metrics, stage_steps
-from spikeinterface_gen.models.ldns_networks import LDNSNetworks
+from spikeinterface_gen.models.ldns_networks import LDNSNetworks, build_networks, is_binary
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.saved import read_model, write_model
 from spikeinterface_gen.provenance import provenance
@@ -194,11 +194,11 @@ class LDNS(GenerativeModel):
             train, held_out = counts, validation
         if max_minutes is not None and not max_minutes > 0:
             raise ValueError(f"max_minutes must be positive; got {max_minutes}.")
-        binary = self._binary(counts)
+        binary = is_binary(self.observation, counts)
         population = Population.of(counts, max(train.max_bins, held_out.max_bins))
         with torch.random.fork_rng():
             torch.random.default_generator.manual_seed(resolve_seed(seed))
-            networks = self._networks(population, binary)
+            networks = build_networks(self.settings(), population, binary)
         settings = FitSettings(
             seed=seed,
             max_minutes=max_minutes,
@@ -218,36 +218,6 @@ class LDNS(GenerativeModel):
         self.stage_metrics_ = metrics
         self.population_ = population
         return self
-
-    def _binary(self, counts: SpikeCounts) -> bool:
-        if self.observation == "auto":
-            return counts.is_binary
-        if self.observation not in ("poisson", "bernoulli"):
-            raise ValueError(f"observation must be 'auto', 'poisson' or 'bernoulli'; got {self.observation!r}.")
-        if self.observation == "bernoulli" and not counts.is_binary:
-            raise ValueError(
-                f"observation='bernoulli' needs bins of at most one spike; counts has up to {counts.counts.max()}. "
-                "Take shorter bins, or 'poisson'."
-            )
-        return self.observation == "bernoulli"
-
-    def _networks(self, population: Population, binary: bool) -> LDNSNetworks:
-        num_units = len(population.unit_ids)
-        num_latents = min(16, max(4, num_units // 4)) if self.num_latents is None else self.num_latents
-        few = population.occurrences.sum() < 1000
-        return LDNSNetworks(
-            num_units,
-            num_latents,
-            population.max_bins,
-            trial_locked=population.trial_locked,
-            binary=binary,
-            history_bins=min(self.history_bins, population.max_bins // 3),
-            channels=self.channels,
-            num_blocks=self.num_blocks,
-            denoiser_channels=self.denoiser_channels or (64 if few else 128),
-            denoiser_blocks=self.denoiser_blocks or (2 if few else 4),
-            causal=self.causal,
-        )
 
     # ---- from counts to latents and rates ------------------------------------------------------
 
@@ -273,7 +243,9 @@ class LDNS(GenerativeModel):
         seed: int | None = None,
     ) -> np.ndarray:
         """Draw latents, float32, shape (trials, bins, latents); parameters as for :meth:`sample`."""
-        return np.concatenate(list(self._latent_blocks(num_trials, durations, resolve_seed(seed), steps, sampler)))
+        seed = resolve_seed(seed)
+        num_bins = self._lengths(num_trials, durations, seed)
+        return np.concatenate(list(self._latent_blocks(num_bins, seed, steps, sampler)))
 
     def sample_rates(
         self,
@@ -285,9 +257,9 @@ class LDNS(GenerativeModel):
         seed: int | None = None,
     ) -> np.ndarray:
         """Draw rates in Hz, before spike history, float32, shape (trials, bins, units)."""
-        networks = self._ready()
-        latents = self._latent_blocks(num_trials, durations, resolve_seed(seed), steps, sampler)
-        blocks = [networks.expected_counts(z) for z in latents]
+        seed = resolve_seed(seed)
+        networks, num_bins = self._ready(), self._lengths(num_trials, durations, seed)
+        blocks = [networks.expected_counts(z) for z in self._latent_blocks(num_bins, seed, steps, sampler)]
         return np.concatenate(blocks) * (1000.0 / self.population_.bin_size_ms)
 
     def sample(
@@ -332,9 +304,9 @@ class LDNS(GenerativeModel):
         networks = self._ready()
         model = networks.count_model()
         population = self.population_
-        num_bins = population.draw_lengths(num_trials, durations, seed)
+        num_bins = self._lengths(num_trials, durations, seed)
         trials: list[np.ndarray] = []
-        for z in self._latent_blocks(num_trials, durations, seed, steps, sampler):
+        for z in self._latent_blocks(num_bins, seed, steps, sampler):
             for part in np.array_split(z, -(-len(z) // (batch_size or len(z)))):
                 trials.append(model.draw(networks.expected_counts(part), seed, "counts", sum(map(len, trials))))
         longest = int(num_bins.max())
@@ -350,14 +322,14 @@ class LDNS(GenerativeModel):
             annotations=provenance("LDNS", self.sha256(), seed),
         )
 
-    def _latent_blocks(
-        self, num_trials: int, durations: Any, seed: int, steps: int | None, sampler: str
-    ) -> Iterator[np.ndarray]:
-        networks = self._ready()
-        num_bins = self.population_.draw_lengths(num_trials, durations, seed)
+    def _lengths(self, num_trials: int, durations: Any, seed: int) -> np.ndarray:
+        self._ready()
+        return self.population_.draw_lengths(num_trials, durations, seed)
+
+    def _latent_blocks(self, num_bins: np.ndarray, seed: int, steps: int | None, sampler: str) -> Iterator[np.ndarray]:
         if sampler not in SAMPLERS:
             raise ValueError(f"sampler must be one of {sorted(SAMPLERS)}; got {sampler!r}.")
-        return networks.sample_latents(num_bins, seed, steps=steps or DEFAULT_STEPS[sampler], sampler=sampler)
+        return self._ready().sample_latents(num_bins, seed, steps=steps or DEFAULT_STEPS[sampler], sampler=sampler)
 
     # ---- files ---------------------------------------------------------------------------------
 
@@ -407,7 +379,7 @@ class LDNS(GenerativeModel):
             model.population_ = Population.from_config(config["population"])
             model.num_steps_ = {name: tuple(steps) for name, steps in config["num_steps"].items()}
             model.stage_metrics_ = pd.DataFrame(**config["stage_metrics"])
-            networks = model._networks(model.population_, config["binary"])
+            networks = build_networks(settings, model.population_, config["binary"])
             networks.load_state_dict(tensors)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{str(folder)!r} is no LDNS model that this version can read: {error}") from None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.denoise import PreconditionedDenoiser
 from spikeinterface_gen.diffusion.sample import SAMPLERS
+from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.tasks import chunks
 from spikeinterface_gen.nn.autoencoder import Autoencoder
 from spikeinterface_gen.nn.denoiser import DenoiserNetwork
@@ -19,7 +22,7 @@ from spikeinterface_gen.observation.history import MAX_EXPECTED_COUNTS, SpikeHis
 from spikeinterface_gen.observation.synchrony import Synchrony
 from spikeinterface_gen.randomness import normals
 
-__all__ = ["BLOCK_TRIALS", "LDNSNetworks", "mask_of"]
+__all__ = ["BLOCK_TRIALS", "LDNSNetworks", "build_networks", "is_binary", "mask_of"]
 
 BLOCK_TRIALS = 64
 """Trials that are sampled together, always: the numbers of a trial must not depend on how many are asked for."""
@@ -183,6 +186,40 @@ class LDNSNetworks(nn.Module):
             x = SAMPLERS[sampler](denoise, draw_noise, steps)
             z = x * self.latent_sd + self.latent_mean
             yield (z if mask is None else z * mask).cpu().numpy()[: len(wanted)]
+
+
+def build_networks(settings: Mapping[str, Any], population: Population, binary: bool) -> LDNSNetworks:
+    """Untrained networks for a population, by the settings of the model where these are given, else by the data."""
+    num_units = len(population.unit_ids)
+    num_latents = settings["num_latents"]
+    few = population.occurrences.sum() < 1000
+    return LDNSNetworks(
+        num_units,
+        min(16, max(4, num_units // 4)) if num_latents is None else num_latents,
+        population.max_bins,
+        trial_locked=population.trial_locked,
+        binary=binary,
+        history_bins=min(settings["history_bins"], population.max_bins // 3),
+        channels=settings["channels"],
+        num_blocks=settings["num_blocks"],
+        denoiser_channels=settings["denoiser_channels"] or (64 if few else 128),
+        denoiser_blocks=settings["denoiser_blocks"] or (2 if few else 4),
+        causal=settings["causal"],
+    )
+
+
+def is_binary(observation: str, counts: SpikeCounts) -> bool:
+    """Whether counts are modelled as Bernoulli; ``observation`` as LDNS takes it."""
+    if observation == "auto":
+        return counts.is_binary
+    if observation not in ("poisson", "bernoulli"):
+        raise ValueError(f"observation must be 'auto', 'poisson' or 'bernoulli'; got {observation!r}.")
+    if observation == "bernoulli" and not counts.is_binary:
+        raise ValueError(
+            f"observation='bernoulli' needs bins of at most one spike; counts has up to {counts.counts.max()}. "
+            "Take shorter bins, or 'poisson'."
+        )
+    return observation == "bernoulli"
 
 
 def mask_of(valid: np.ndarray | None, device: torch.device | None = None) -> Tensor | None:

@@ -171,7 +171,7 @@ def _fit_unit(
     """(b, h), α and r of a unit from λ, counts, both of shape (entries,), and the counts ``before``, (entries, K)."""
     K = before.shape[1]
     # Without a past there is only the bias to learn from: such entries, the most, enter by their sums.
-    with_past = before.any(axis=1)
+    with_past = (before > 0).sum(axis=1) > 0
     idle_rate, idle_events = rate[~with_past], s[~with_past]
     idle_spiked = idle_events > 0
     rate, s, before = rate[with_past], s[with_past], before[with_past].astype(np.float64)
