@@ -237,7 +237,8 @@ class _RenderedSegment(BaseRecordingSegment):
 def _origin(session: Session) -> str:
     """Where the spikes come from, in one line."""
     known, num_trials, num_units = session.annotations, len(session.start_frames), len(session.unit_ids)
-    return f"Synthetic: {num_trials} trials of {num_units} units from {known['model']}, seed {known['seed']}"
+    model, seed = known.get("model", "counts"), known.get("seed", "unknown")
+    return f"Synthetic: {num_trials} trials of {num_units} units from {model}, seed {seed}"
 
 
 def _segment_bounds(session: Session, layout: str) -> np.ndarray:

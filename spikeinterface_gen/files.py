@@ -57,6 +57,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
             if replaced.exists():
                 os.replace(replaced, folder)
             raise
+    except FileExistsError:
+        # The caller's own: the place was taken while the folder was filled.
+        raise
     except OSError as error:
         raise _not_written(folder, error) from error
     finally:

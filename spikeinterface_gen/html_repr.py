@@ -37,8 +37,11 @@ def counts_html(counts: SpikeCounts) -> str:
     facts |= {f"covariate {name}": describe(value) for name, value in counts.covariates.items()}
     facts |= {f"unit property {name}": describe(value) for name, value in counts.unit_properties.items()}
     facts |= {name: describe(value) for name, value in counts.annotations.items()}
-    trials = counts.mask.sum(axis=0)
-    psth_hz = counts.counts.sum(axis=(0, 2), dtype=np.int64) / (trials * counts.num_units * counts.bin_size_ms / 1000.0)
+    longest = int(counts.num_bins.max())
+    trials = counts.mask[:, :longest].sum(axis=0)
+    psth_hz = counts.counts[:, :longest].sum(axis=(0, 2), dtype=np.int64) / (
+        trials * counts.num_units * counts.bin_size_ms / 1000.0
+    )
     curve = sparkline_svg(psth_hz, f"mean rate of a unit over the trial, 0 to {psth_hz.max():.3g} Hz")
     return facts_html(repr(counts), facts, below=curve)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.validation.distances import check_same_population
 from spikeinterface_gen.validation.interspike import interior_times
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def plot_rasters(
     matplotlib.figure.Figure
         Units are sorted by their real rate, the fastest at the bottom, on both sides alike.
     """
+    check_same_population(real, synthetic)
     with _style():
         figure = _figure(10.0, 4.5)
         left, right = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -135,11 +137,13 @@ def _rasters(
     max_units: int | None,
 ) -> None:
     order = np.argsort(-real.rates_hz, kind="stable")[:max_units]
-    for ax, counts, name in ((left, real, "Real"), (right, synthetic, "Synthetic")):
-        chosen = counts[first_trial : first_trial + num_trials]
+    sides = [counts[first_trial : first_trial + num_trials] for counts in (real, synthetic)]
+    # The axes are shared: one scale for both, also where trials differ in length.
+    duration = max(chosen.max_bins * chosen.bin_size_ms for chosen in sides)
+    end = max(chosen.num_trials for chosen in sides) * duration
+    for ax, counts, chosen, name in ((left, real, sides[0], "Real"), (right, synthetic, sides[1], "Synthetic")):
         train, times = interior_times(chosen.counts[:, :, order])
         trial, row = np.divmod(train, len(order))
-        duration = chosen.max_bins * chosen.bin_size_ms
         # Rasters of many units would be grey: thin marks, and smaller ones the more there are.
         ax.plot(
             trial * duration + times * chosen.bin_size_ms,
@@ -157,7 +161,7 @@ def _rasters(
             title=f"{name}: trials {first_trial + 1} to {first_trial + chosen.num_trials} of {counts.num_trials}, "
             f"{counts.rates_hz[order].mean():.1f} Hz on average",
             xlabel="time, trials end to end (ms)",
-            xlim=(0, chosen.num_trials * duration),
+            xlim=(0, end),
             ylim=(-1, len(order)),
         )
     left.set_ylabel("unit, fastest at the bottom")
@@ -237,6 +241,9 @@ def _correlations(ax: Axes, report: ValidationReport) -> None:
     if not defined.any():
         return
     low, high = np.quantile(np.concatenate([real[defined], synthetic[defined]]), [0.001, 0.999])
+    if not low < high:
+        ax.plot(real[defined], synthetic[defined], "o", color=SYNTHETIC, markersize=3)
+        return
     from matplotlib.colors import LinearSegmentedColormap
 
     colours = LinearSegmentedColormap.from_list("synthetic", ["#FBE3D2", SYNTHETIC, "#5A2500"])

@@ -156,6 +156,8 @@ def whole_folder(folder: str | Path, *, overwrite: bool = False) -> Iterator[Pat
     folder = check_target(folder, overwrite=overwrite)
     with new_folder(folder) as temporary:
         yield temporary
+        # Somebody may have been faster.
+        check_target(folder, overwrite=overwrite)
 
 
 def _file_hash(path: Path) -> str:

@@ -319,12 +319,14 @@ class _StageModule(lightning.LightningModule):
             self.report.schedule = self.settings.max_steps
         else:
             self._durations.append(time.monotonic() - self._step_started)
-            if len(self._durations) < TIMED_STEPS:
+            timed = min(TIMED_STEPS, self.settings.max_steps)
+            if len(self._durations) < timed:
                 return
             # Some is kept back for evaluations and for a machine that slows down.
-            seconds = sorted(self._durations)[TIMED_STEPS // 2]
+            seconds = sorted(self._durations)[timed // 2]
             affordable = int(0.85 * max(0.0, self.deadline - time.monotonic()) / seconds)
-            self.report.schedule = min(self.settings.max_steps, self.report.steps + max(1, affordable))
+            affordable = self.report.steps + max(1, affordable)
+            self.report.schedule = max(self.report.steps, min(self.settings.max_steps, affordable))
         if self._bar is not None:
             self._bar.total = self.report.schedule
 

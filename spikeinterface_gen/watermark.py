@@ -195,7 +195,7 @@ class _Chains:
 def _annotated_starts_s(annotations: dict[str, Any]) -> np.ndarray | None:
     """Starts of trials that lie end to end in one segment, where the annotations list them."""
     try:
-        return np.asarray(annotations["trials"], float).reshape(-1, 2)[:, 0]
+        return np.sort(np.asarray(annotations["trials"], float).reshape(-1, 2)[:, 0])
     except (KeyError, TypeError, ValueError):
         return None
 

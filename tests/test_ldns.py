@@ -352,3 +352,30 @@ def test_num_steps_are_checked(counts):
         LDNS(**SMALL).fit(counts, num_steps={"autoencoder": (5, 9)})
     with pytest.raises(ValueError, match="max_minutes must be positive"):
         LDNS(**SMALL).fit(counts, max_minutes=0)
+
+
+def test_unit_properties_without_a_number_are_saved(tmp_path):
+    properties = {
+        "place": np.array([[1.0, np.nan]] * 6),
+        "depth_um": np.array([np.inf, -np.inf, np.nan, 0.0, 1.0, 2.0]),
+    }
+    data = population()
+    properties = {name: np.resize(values, (data.num_units, *values.shape[1:])) for name, values in properties.items()}
+    data = population(unit_properties=properties)
+    model = LDNS(**{**SMALL, "channels": np.int64(32)}).fit(data, num_steps=1, progress=False)
+    loaded = LDNS.load(model.save(tmp_path / "model"))
+    for name, values in properties.items():
+        np.testing.assert_array_equal(loaded.population_.unit_properties[name], values)
+
+
+def test_rates_beyond_any_neuron_are_refused():
+    with pytest.raises(ValueError, match=r"counts has a unit of 40 spikes a bin on average; .* shorter bins"):
+        LDNS(**SMALL).fit(SpikeCounts(np.full((8, 5, 2), 40), 1000.0), num_steps=1, progress=False)
+
+
+def test_sampled_rates_have_the_lengths_asked_for(counts):
+    model = LDNS(**SMALL).fit(counts, num_steps=2, progress=False)
+    rates = model.sample_rates(3, durations=[0.05, 0.03, 0.05], seed=0)
+    assert rates.shape == (3, 5, counts.num_units) == model.sample(3, durations=[0.05, 0.03, 0.05], seed=0).counts.shape
+    assert not rates[1, 3:].any()
+    assert rates[1, :3].all()

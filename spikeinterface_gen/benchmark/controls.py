@@ -15,6 +15,7 @@ between the first two.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -174,10 +175,18 @@ def _permuted(session: Session, seed: int) -> tuple[SpikeCounts, PlacedSpikes, n
     """The spikes with the trials of each unit in another order, among trials of one length."""
     placed, source = session.placed_spikes, session.counts
     lengths = source.num_bins
-    if len(np.unique(lengths)) == len(lengths):
+    _, place, number = np.unique(lengths, return_inverse=True, return_counts=True)
+    alone = int(np.sum(number[place] == 1))
+    if alone == len(lengths):
         raise ValueError(
             f"no two of the {len(lengths)} trials are of one length, so that none can take the place of another: "
             "generate the recording with durations= of one value."
+        )
+    if alone:
+        warnings.warn(
+            f"{alone} of {len(lengths)} trials share their length with no other and stay as they are, joint firing "
+            "and all; generate the recording with durations= of one value to permute them too.",
+            stacklevel=3,
         )
     refractory = np.maximum(1, np.ceil(placed.refractory_period_ms * session.sampling_frequency / 1000.0 - 1e-9))
     trial = placed.trial.copy()

@@ -74,8 +74,11 @@ def effects_table(
         wide = own.assign(value=own[metric].fillna(0.0)).pivot(
             index=["repeat", "unit_id"], columns="kind", values="value"
         )
-        for kind in (kind for kind in kinds if kind != reference and kind in wide):
+        # Runs that failed leave no rows: what cannot be compared is left out.
+        for kind in (kind for kind in kinds if kind != reference and {kind, reference} <= set(wide)):
             pairs = wide[[kind, reference]].dropna()
+            if pairs.empty:
+                continue
             difference = (pairs[kind] - pairs[reference]).rename("difference").reset_index()
             boot = _bootstrap(difference, num_bootstrap, seed)
             rows.append(
@@ -92,6 +95,8 @@ def effects_table(
                     "num_repeats": int(difference["repeat"].nunique()),
                 }
             )
+    if not rows:
+        raise ValueError(f"no unit was sorted both in a recording of kind {reference!r} and in one of another kind.")
     return pd.DataFrame(rows)
 
 
@@ -99,8 +104,11 @@ def _mixed_model(difference: pd.DataFrame) -> dict[str, float]:
     """Effect, 95 % interval and p-value of differences in groups of repeats."""
     d, repeats = difference["difference"].to_numpy(), difference["repeat"].to_numpy()
     num_repeats = len(np.unique(repeats))
-    if np.ptp(d) == 0:
-        return {"effect": float(d[0]), "low": float(d[0]), "high": float(d[0]), "p_value": float(d[0] == 0)}
+    if len(d) < 2 or np.ptp(d) == 0:
+        # Nothing to tell an interval from, unless nothing differs at all.
+        same = len(d) > 1 and d[0] == 0
+        bound, p_value = (0.0, 1.0) if same else (float("nan"), float("nan"))
+        return {"effect": float(d[0]), "low": bound, "high": bound, "p_value": p_value}
     effect, error, dof = float(d.mean()), float(d.std(ddof=1) / np.sqrt(len(d))), len(d) - 1
     if num_repeats > 1:
         shared, own_effect, own_error = _random_intercept(d, repeats)

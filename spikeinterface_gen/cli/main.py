@@ -46,10 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         result, code = getattr(commands, options.command)(options)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"interrupted: {stop}" if str(stop) else "interrupted", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
+    except (ValueError, TypeError, LookupError, OSError, ImportError, ArithmeticError, RuntimeError) as error:
         if options.debug:
             raise
         # A key error's text is the repr of its message.

@@ -123,7 +123,7 @@ def read_neo(path: str | Path, *, trust_pickle: bool = False) -> neo.Block:
 
 
 def _checked(path: str | Path) -> Path:
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix not in _SUFFIXES:
         raise ValueError(
             f"{path.name!r} must end in one of {', '.join(_SUFFIXES)}; for NWB there is SpikeCounts.to_nwb."

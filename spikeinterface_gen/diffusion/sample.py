@@ -114,7 +114,8 @@ def ddpm(
     The chain lives at y = √ᾱ x + √(1 − ᾱ) ε; the denoiser sees y/√ᾱ at σ = √((1 − ᾱ)/ᾱ). The steps are those of
     the schedule; ``steps`` must equal their number.
     """
-    schedule = schedule or LinearBetaSchedule(num_steps=steps)
+    # A shorter schedule of the same β would not end in noise.
+    schedule = schedule or LinearBetaSchedule()
     if steps != schedule.num_steps:
         raise ValueError(f"ddpm takes the {schedule.num_steps} steps of its schedule; got steps={steps}.")
     betas = schedule.betas().tolist()

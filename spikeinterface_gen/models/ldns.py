@@ -40,6 +40,7 @@ from spikeinterface_gen.models.ldns_fit import FitSettings, fit_networks, hold_o
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, build_networks, is_binary
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.saved import read_model, write_model
+from spikeinterface_gen.observation.history import MAX_RATE
 from spikeinterface_gen.provenance import provenance
 from spikeinterface_gen.randomness import resolve_seed
 
@@ -126,7 +127,8 @@ class LDNS(GenerativeModel):
 
     def settings(self) -> dict[str, Any]:
         """What the constructor was given."""
-        return {name: value for name, value in vars(self).items() if not name.endswith("_") and name[0] != "_"}
+        given = {name: value for name, value in vars(self).items() if not name.endswith("_") and name[0] != "_"}
+        return {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
 
     def __repr__(self) -> str:
         if not hasattr(self, "networks_"):
@@ -157,7 +159,7 @@ class LDNS(GenerativeModel):
         Parameters
         ----------
         counts : SpikeCounts
-            At least 4 trials.
+            At least 4 trials, 2 where ``validation`` is given.
         validation : SpikeCounts, optional
             Trials that decide when to stop, and are not learned from. Default: 15 % of ``counts``; once it has stopped,
             the autoencoder goes on for a while on all of them.
@@ -187,10 +189,19 @@ class LDNS(GenerativeModel):
             After Ctrl-C; the checkpoint, where there is one, is complete.
         """
         check_counts(counts, "counts")
+        seed = resolve_seed(seed)
+        mean = counts.counts.sum(axis=(0, 1), dtype=np.int64) / counts.num_bins.sum()
+        if mean.max() > MAX_RATE / 2:
+            raise ValueError(
+                f"counts has a unit of {mean.max():.3g} spikes a bin on average; at most {MAX_RATE / 2:g} can be "
+                "modelled. Take shorter bins."
+            )
         if validation is None:
             train, held_out = hold_out(counts, seed)
         else:
             check_counts(validation, "validation", counts.unit_ids, counts.bin_size_ms)
+            if counts.num_trials < 2:
+                raise ValueError("counts has 1 trial; fit needs at least 2 beside validation, and 4 without it.")
             train, held_out = counts, validation
         if max_minutes is not None and not max_minutes > 0:
             raise ValueError(f"max_minutes must be positive; got {max_minutes}.")
@@ -245,7 +256,8 @@ class LDNS(GenerativeModel):
         """Draw latents, float32, shape (trials, bins, latents); parameters as for :meth:`sample`."""
         seed = resolve_seed(seed)
         num_bins = self._lengths(num_trials, durations, seed)
-        return np.concatenate(list(self._latent_blocks(num_bins, seed, steps, sampler)))
+        latents = list(self._latent_blocks(num_bins, seed, steps, sampler))
+        return np.concatenate(latents)[:, : int(num_bins.max())]
 
     def sample_rates(
         self,
@@ -256,11 +268,15 @@ class LDNS(GenerativeModel):
         sampler: str = "angular",
         seed: int | None = None,
     ) -> np.ndarray:
-        """Draw rates in Hz, before spike history, float32, shape (trials, bins, units)."""
+        """Draw rates in Hz, before spike history, float32, shape (trials, bins, units); 0 beyond the end of a trial."""
         seed = resolve_seed(seed)
         networks, num_bins = self._ready(), self._lengths(num_trials, durations, seed)
         blocks = [networks.expected_counts(z) for z in self._latent_blocks(num_bins, seed, steps, sampler)]
-        return np.concatenate(blocks) * (1000.0 / self.population_.bin_size_ms)
+        longest = int(num_bins.max())
+        valid = np.arange(longest) < num_bins[:, None]
+        return (
+            np.concatenate(blocks)[:, :longest] * valid[..., None] * np.float32(1000.0 / self.population_.bin_size_ms)
+        )
 
     def sample(
         self,

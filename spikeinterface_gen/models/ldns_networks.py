@@ -18,7 +18,7 @@ from spikeinterface_gen.models.tasks import chunks
 from spikeinterface_gen.nn.autoencoder import Autoencoder
 from spikeinterface_gen.nn.denoiser import DenoiserNetwork
 from spikeinterface_gen.observation.count_model import CountModel
-from spikeinterface_gen.observation.history import MAX_EXPECTED_COUNTS, SpikeHistory
+from spikeinterface_gen.observation.history import MAX_RATE, SpikeHistory
 from spikeinterface_gen.observation.synchrony import Synchrony
 from spikeinterface_gen.randomness import normals
 
@@ -140,7 +140,7 @@ class LDNSNetworks(nn.Module):
         parts = []
         for part in chunks(len(latents), latents.shape[1]):
             log_expected = self.autoencoder.decoder(torch.from_numpy(latents[part]).to(device))
-            parts.append(log_expected.clamp_max(math.log(MAX_EXPECTED_COUNTS)).exp().cpu())
+            parts.append(log_expected.clamp_max(math.log(MAX_RATE)).exp().cpu())
         return torch.cat(parts).numpy()
 
     @torch.no_grad()

@@ -99,7 +99,7 @@ class Population:
         """JSON-able form."""
         return {
             "unit_ids": self.unit_ids.tolist(),
-            "unit_properties": {name: _jsonable(values) for name, values in self.unit_properties.items()},
+            "unit_properties": {name: _jsonable(values.tolist()) for name, values in self.unit_properties.items()},
             "bin_size_ms": self.bin_size_ms,
             "max_bins": self.max_bins,
             "lengths": self.lengths.tolist(),
@@ -110,10 +110,7 @@ class Population:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Inverse of :meth:`to_config`."""
-        properties = {
-            name: np.array([math.nan if value is None else value for value in values])
-            for name, values in config["unit_properties"].items()
-        }
+        properties = {name: np.array(_from_json(values)) for name, values in config["unit_properties"].items()}
         return cls(
             np.array(config["unit_ids"]),
             properties,
@@ -125,6 +122,19 @@ class Population:
         )
 
 
-def _jsonable(values: np.ndarray) -> list[Any]:
-    """Values of a unit property; JSON has no NaN, so that an unknown number becomes null."""
-    return [None if isinstance(value, float) and math.isnan(value) else value for value in values.tolist()]
+def _jsonable(value: Any) -> Any:
+    """Values of a unit property; JSON has no NaN and no infinity: an unknown number becomes null."""
+    if isinstance(value, list):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else {"infinite": 1 if value > 0 else -1}
+    return value
+
+
+def _from_json(value: Any) -> Any:
+    """Inverse of :func:`_jsonable`."""
+    if isinstance(value, list):
+        return [_from_json(item) for item in value]
+    if isinstance(value, dict):
+        return math.inf * value["infinite"]
+    return math.nan if value is None else value

@@ -141,7 +141,10 @@ def _smoothed(spikes: np.ndarray, trials: np.ndarray, width_bins: float) -> np.n
     else:
         bins = np.arange(len(trials))
         weights = np.exp(-0.5 * np.square((bins[:, None] - bins[None, :]) / width_bins))
-    return (weights @ spikes) / (weights @ trials)[:, None]
+    seen = weights @ trials
+    smoothed = (weights @ spikes) / np.maximum(seen, np.finfo(float).tiny)[:, None]
+    # A bin that no trial reaches has the mean of all.
+    return np.where(seen[:, None] > 0, smoothed, spikes.sum(axis=0) / trials.sum())
 
 
 def _sha256(array: np.ndarray) -> str:

@@ -2,7 +2,7 @@ r"""Spike history: what a unit's own last spikes do to its rate, beyond the shar
 
 .. math::
 
-    r_t = \lambda_t \exp\!\Big(\min\big(b + \textstyle\sum_{\tau=1}^{K} h_\tau s_{t-\tau},\; c\big)\Big)
+    r_t = \lambda_t \exp\!\Big(b + \min\big(\textstyle\sum_{\tau=1}^{K} h_\tau s_{t-\tau},\; c\big)\Big)
           + \sum_{\tau=1}^{K} \alpha_\tau s_{t-\tau},
     \qquad \alpha_\tau \ge 0, \quad \sum_\tau \alpha_\tau \le \alpha_{\max} < 1
 
@@ -39,7 +39,8 @@ MAX_LOG_GAIN = 0.7
 MAX_OFFSPRING = 0.9
 # Spikes without any offspring that the prior of the excitation is worth.
 PRIOR_SPIKES = 5.0
-MAX_EXPECTED_COUNTS = 50.0
+# Expected counts of a bin beyond which no rate goes.
+MAX_RATE = 50.0
 
 
 @dataclass(frozen=True)
@@ -95,18 +96,18 @@ class SpikeHistory:
         """
         K = self.num_bins
         if K == 0:
-            expected = np.minimum(rates * np.exp(self.bias), MAX_EXPECTED_COUNTS)
+            expected = np.minimum(rates * np.exp(self.bias), MAX_RATE)
             return draw_binomial(expected, self.slots, uniforms), expected
         trials, bins, units = rates.shape
         counts = np.zeros((trials, bins, units), np.float32)
         expected = np.empty((trials, bins, units), np.float32)
         # What the spikes drawn so far do to each coming bin. Few bins hold any: only these are spread.
-        log_gain = np.tile(self.bias.astype(np.float32), (trials, K + bins + K, 1))
+        log_gain = np.zeros((trials, K + bins + K, units), np.float32)
         added = np.zeros_like(log_gain)
-        filters, excitation = self.filters.astype(np.float32), self.excitation.astype(np.float32)
+        filters, excitation, bias = (x.astype(np.float32) for x in (self.filters, self.excitation, self.bias))
         for t in range(K + bins):
-            gain = np.exp(np.minimum(log_gain[:, t], MAX_LOG_GAIN))
-            r = np.minimum(rates[:, max(0, t - K)] * gain + added[:, t], MAX_EXPECTED_COUNTS)
+            gain = np.exp(bias + np.minimum(log_gain[:, t], MAX_LOG_GAIN))
+            r = np.minimum(rates[:, max(0, t - K)] * gain + added[:, t], MAX_RATE)
             s = draw_binomial(r, self.slots, uniforms[:, t])
             trial, unit = np.nonzero(s)
             spikes = s[trial, unit, None]
@@ -181,12 +182,12 @@ def _fit_unit(
     spikes_before = before.sum(axis=0) + PRIOR_SPIKES * lags**0.5
     w, alpha = np.zeros(K + 1), np.full(K, 0.1 / max(K, 1))
     for _ in range(iterations):
-        base = rate * np.exp(np.minimum(design @ w, MAX_LOG_GAIN))
+        base = rate * np.exp(w[0] + np.minimum(before @ w[1:], MAX_LOG_GAIN))
         r = base + before @ alpha
         events = _events(s, r) if binary else s
         alpha = alpha * (before.T @ (events / r)) / spikes_before
         alpha *= min(1.0, MAX_OFFSPRING / max(alpha.sum(), 1e-12))
-        idle = idle_rate * np.exp(min(w[0], MAX_LOG_GAIN))
+        idle = idle_rate * np.exp(w[0])
         idle_sum = _events(idle_events, idle)[idle_spiked].sum() if binary else idle_events.sum()
         gradient = design.T @ (events * base / r - base) - precision * w
         hessian = (design * base[:, None]).T @ design + np.diag(precision)
@@ -195,8 +196,8 @@ def _fit_unit(
         step = np.linalg.solve(hessian, gradient)
         w = w + step * min(1.0, 1.0 / max(np.abs(step).max(), 1e-12))
     r = np.empty(len(with_past))
-    r[~with_past] = idle_rate * np.exp(min(w[0], MAX_LOG_GAIN))
-    r[with_past] = rate * np.exp(np.minimum(design @ w, MAX_LOG_GAIN)) + before @ alpha
+    r[~with_past] = idle_rate * np.exp(w[0])
+    r[with_past] = rate * np.exp(w[0] + np.minimum(before @ w[1:], MAX_LOG_GAIN)) + before @ alpha
     return w, alpha, r
 
 

@@ -189,10 +189,15 @@ def fit_synchrony(
 
 def _denoise(difference: np.ndarray, noise: np.ndarray, off_diagonal: np.ndarray) -> np.ndarray:
     """What stands out of the noise: single pairs as they are, the rest by its large eigenvalues."""
-    level = np.mean([np.quantile(np.abs(n[off_diagonal]), 1 - PAIR_LEVEL) for n in noise]) if off_diagonal.any() else 0
+    level = 0.0
+    if off_diagonal.any():
+        entries = noise[:, off_diagonal]
+        seen = np.mean([np.quantile(np.abs(n), 1 - PAIR_LEVEL) for n in entries])
+        # Few pairs do not reach so far into the tail: there, that of a Gaussian.
+        level = max(seen, -ndtri(PAIR_LEVEL / 2) * np.sqrt(np.mean(entries**2)))
     pairs = np.abs(difference) > level
     rest, rest_noise = np.where(pairs, 0, difference), np.where(pairs, 0, noise)
-    edge = np.mean([np.abs(np.linalg.eigvalsh(n)[[0, -1]]).max() for n in rest_noise])
+    edge = np.max([np.abs(np.linalg.eigvalsh(n)[[0, -1]]).max() for n in rest_noise])
     w, vectors = np.linalg.eigh(rest)
     shrunk = np.sign(w) * np.sqrt(np.maximum(w**2 - edge**2, 0))
     low_rank = (vectors * shrunk) @ vectors.T
@@ -209,6 +214,9 @@ def _copula_correlation(covariance: np.ndarray, r: np.ndarray, slots: np.ndarray
         of_m = slots == m
         a[:, :, of_m] = _hermite_coefficients(grid, float(m))[:, nearest[:, of_m]]
     terms = np.stack([of_order.T @ of_order / len(r) for of_order in a])
+    # Counts are not negative, which bounds how far they can exclude each other.
+    mean = mean_counts(r, slots).astype(np.float64)
+    covariance = np.maximum(covariance, -0.8 * (mean.T @ mean) / len(mean))
     low, high = np.full(covariance.shape, -MAX_CORRELATION), np.full(covariance.shape, MAX_CORRELATION)
     for _ in range(20):
         middle = (low + high) / 2

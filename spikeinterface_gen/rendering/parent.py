@@ -64,7 +64,7 @@ def check_length(parent: BaseRecording, num_frames: int) -> None:
         )
 
 
-def parent_probe(parent: BaseRecording) -> Probe:
+def parent_probe(parent: BaseRecording, name: str = "parent_recording") -> Probe:
     """Return the probe of a recording.
 
     Raises
@@ -75,7 +75,7 @@ def parent_probe(parent: BaseRecording) -> Probe:
     try:
         probe = parent.get_probe()
     except ValueError as error:
-        raise ValueError(f"parent_recording must have one probe ({error}); pass probe=.") from error
+        raise ValueError(f"{name} must have one probe ({error}); pass probe=.") from error
     probe = probe.copy()
     # A recording has its contacts in the order of its channels.
     probe.set_device_channel_indices(np.arange(probe.get_contact_count()))

@@ -237,7 +237,7 @@ def _probe_of(settings: SceneSettings, num_units: int, sampling_frequency: float
     if settings.parent is not None:
         return parent_probe(settings.parent)
     if not _given(settings.templates):
-        return default_probe(num_units) if settings.noise is None else parent_probe(settings.noise)
+        return default_probe(num_units) if settings.noise is None else parent_probe(settings.noise, "noise_recording")
     probe = spikeinterface_templates(settings.templates, sampling_frequency).probe
     if probe is None:
         raise ValueError("templates come without a probe; pass probe=.")

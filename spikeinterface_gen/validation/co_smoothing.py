@@ -105,6 +105,9 @@ def _predicted(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> np.ndarray:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    # A unit that is silent in training spans a direction of no variance, which scaling would blow up.
+    varies = np.ptp(x, axis=0) > 0
+    x, x_test = x[:, varies], x_test[:, varies]
     components = min(_NUM_COMPONENTS, x.shape[1])
     features = make_pipeline(StandardScaler(), PCA(components, svd_solver="covariance_eigh"), StandardScaler()).fit(x)
     z, z_test = features.transform(x), features.transform(x_test)

@@ -94,7 +94,7 @@ def floors(
 
 def check_same_population(real: SpikeCounts, other: SpikeCounts, name: str = "synthetic") -> None:
     """Raise a ValueError unless both have the same units in the same order, and the same bins."""
-    if real.bin_size_ms != other.bin_size_ms:
+    if not np.isclose(real.bin_size_ms, other.bin_size_ms):
         raise ValueError(
             f"real has bins of {real.bin_size_ms:g} ms and {name} of {other.bin_size_ms:g} ms; bin both alike."
         )

@@ -93,7 +93,7 @@ def _row(c: Comparison) -> str:
         escape(c.metric.unit),
         f"{c.ratio:.2f}",
         f"{c.low:.2f} – {c.high:.2f}",
-        "◆ yes" if c.flagged else "no",
+        "◆ yes" if c.flagged else "no" if np.isfinite(c.p) else "–",
         _number(c.p, 3),
         _number(c.detectable, 3),
         _number(c.excess),

@@ -323,6 +323,7 @@ def _first_bins(counts: SpikeCounts, num_bins: int) -> SpikeCounts:
         counts.bin_size_ms,
         unit_ids=counts.unit_ids,
         num_bins=np.minimum(counts.num_bins, num_bins),
+        covariates={name: v[:, :num_bins] if v.ndim == 3 else v for name, v in counts.covariates.items()},
         unit_properties=counts.unit_properties,
         t_starts_s=counts.t_starts_s,
         trial_locked=counts.trial_locked,

@@ -55,7 +55,8 @@ def trial_features(parts: Sequence[SpikeCounts]) -> list[np.ndarray]:
         raise ValueError("all trials hold the same spike counts (or no spikes): there is nothing to compare.")
     left, singular_values, _ = np.linalg.svd(units, full_matrices=False)
     modes = (left * singular_values)[:, :_NUM_MODES]
-    timing = _standardised(np.concatenate([_timing(part) for part in parts]))
+    shortest = min(int(part.num_bins.min()) for part in parts)
+    timing = _standardised(np.concatenate([_timing(part, shortest) for part in parts]))
     blocks = [block / np.sqrt(block.var(axis=0).sum()) for block in (units, modes, timing) if block.shape[1]]
     borders = np.cumsum([part.num_trials for part in parts])[:-1]
     return np.split(np.concatenate(blocks, axis=1), borders)
@@ -75,14 +76,14 @@ def root_window_counts(counts: SpikeCounts) -> np.ndarray:
     return np.sqrt(result).reshape(num_trials, -1)
 
 
-def _timing(counts: SpikeCounts) -> np.ndarray:
-    """Timing of the population's spikes within each trial, (trials, features)."""
+def _timing(counts: SpikeCounts, shortest: int) -> np.ndarray:
+    """Timing of the population's spikes within each trial, at scales that the ``shortest`` has, (trials, features)."""
     population = counts.counts.sum(axis=2, dtype=np.float64)
     num_bins = counts.num_bins[:, None]
-    columns = [num_bins, _own_coincidences(counts)]
+    columns = [num_bins, _own_coincidences(counts, shortest)]
 
     width = 1
-    while counts.num_bins.min() // width >= _NUM_WINDOWS:
+    while shortest // width >= _NUM_WINDOWS:
         whole = counts.max_bins // width * width
         windows = population[:, :whole].reshape(len(population), -1, width).sum(axis=2)
         valid = np.arange(windows.shape[1]) < num_bins // width
@@ -94,7 +95,7 @@ def _timing(counts: SpikeCounts) -> np.ndarray:
     mean = population.sum(axis=1, keepdims=True) / num_bins
     deviation = np.where(counts.mask, population - mean, 0.0)
     lag = 1
-    while counts.num_bins.min() // lag >= _NUM_WINDOWS:
+    while shortest // lag >= _NUM_WINDOWS:
         early, late = deviation[:, :-lag], deviation[:, lag:]
         # Third order: what is the same forwards and backwards cancels.
         asymmetry = np.sum(early**2 * late - early * late**2, axis=1, keepdims=True) / num_bins
@@ -103,9 +104,9 @@ def _timing(counts: SpikeCounts) -> np.ndarray:
     return np.concatenate(columns, axis=1)
 
 
-def _own_coincidences(counts: SpikeCounts) -> np.ndarray:
+def _own_coincidences(counts: SpikeCounts, shortest: int) -> np.ndarray:
     """Coincidences of units with themselves at lags of 1, 2, … bins, over those expected by chance, (trials, lags)."""
-    lags = np.arange(1, min(_NUM_LAGS, int(counts.num_bins.min()) - 1) + 1)
+    lags = np.arange(1, min(_NUM_LAGS, shortest - 1) + 1)
     observed = np.zeros((counts.num_trials, len(lags)))
     step = max(1, _BLOCK_ELEMENTS // (counts.max_bins * counts.num_units))
     for start in range(0, counts.num_trials, step):

@@ -53,16 +53,21 @@ def _verdict(report: ValidationReport) -> list[str]:
     if not report.comparisons:
         return ["No metric could be computed."]
     flagged = [report.comparisons[name].metric.label for name in report.flagged]
-    passed = [c.metric.label for c in report.comparisons.values() if not c.flagged]
+    tested = [c for c in report.comparisons.values() if np.isfinite(c.p)]
+    passed = [c.metric.label for c in tested if not c.flagged]
+    untested = [c.metric.label for c in report.comparisons.values() if not np.isfinite(c.p)]
     parts = []
     if flagged:
         parts.append(f"Told apart from real trials by: {', '.join(flagged)} (most conspicuous first).")
     if passed:
         parts.append(f"Not told apart from real trials by: {', '.join(passed)}.")
-    parts.append(
-        f"(Permutation test of the maximum over all {len(report.comparisons)} metrics, "
-        f"{report.test.num_permutations} relabellings, {100 * LEVEL:g} % false alarms for all of them together.)"
-    )
+    if untested:
+        parts.append(f"Not tested, because not defined under every relabelling: {', '.join(untested)}.")
+    if tested:
+        parts.append(
+            f"(Permutation test of the maximum over {len(tested)} metrics, "
+            f"{report.test.num_permutations} relabellings, {100 * LEVEL:g} % false alarms for all of them together.)"
+        )
     return parts
 
 
