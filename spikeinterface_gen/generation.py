@@ -16,7 +16,7 @@ from spikeinterface_gen.provenance import provenance
 from spikeinterface_gen.randomness import resolve_seed
 from spikeinterface_gen.rendering.amplitudes import spike_amplitudes
 from spikeinterface_gen.rendering.scene import SceneSettings, make_scene
-from spikeinterface_gen.session import cache_folder
+from spikeinterface_gen.session import unused_folder
 from spikeinterface_gen.session_files import check_target
 from spikeinterface_gen.session_writing import write_session
 
@@ -243,7 +243,8 @@ def generate_from_counts(
     num_frames = int(placed.start_frames[-1] + placed.trial_frames[-1])
     scene = make_scene(settings, counts, num_frames, sampling_frequency, seed)
     if folder is None:
-        folder = _own_folder(counts, seed)
+        model = str(counts.annotations.get("model", "counts")).lower()
+        folder = unused_folder(f"{model}-{counts.num_trials}-trials-seed-{seed}")
         print(f"Synthetic session saved in {folder}")
     path = write_session(folder, counts, placed, amplitudes, scene, seed, overwrite=overwrite)
     return GenerativeRecordingExtractor(path, layout=layout)
@@ -278,12 +279,3 @@ def _only_units(
 
 def _counts_hash(counts: SpikeCounts) -> str:
     return hashlib.sha256(counts.counts.tobytes()).hexdigest()
-
-
-def _own_folder(counts: SpikeCounts, seed: int) -> Path:
-    """A folder in the cache that nothing has used yet."""
-    model = str(counts.annotations.get("model", "counts")).lower()
-    base = cache_folder()
-    stem = f"{model}-{counts.num_trials}-trials-seed-{seed}"
-    candidates = (base / (stem if k == 0 else f"{stem}-{k}") for k in range(10**6))
-    return next(candidate for candidate in candidates if not candidate.exists())

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from probeinterface import Probe
     from spikeinterface.core import BaseRecording, Motion
 
-__all__ = ["Session", "SessionError", "cache_folder"]
+__all__ = ["Session", "SessionError", "cache_folder", "unused_folder"]
 
 
 # Read from disk as traces are asked for.
@@ -63,6 +63,13 @@ def cache_folder() -> Path:
     if chosen:
         return Path(chosen).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spikeinterface_gen"
+
+
+def unused_folder(stem: str) -> Path:
+    """Return a folder in the cache that nothing has used yet; its name begins with ``stem``."""
+    base = cache_folder()
+    candidates = (base / (stem if k == 0 else f"{stem}-{k}") for k in range(10**6))
+    return next(candidate for candidate in candidates if not candidate.exists())
 
 
 class Session:

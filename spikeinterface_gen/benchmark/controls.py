@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from spikeinterface_gen.observation.draw import draw_poisson
 from spikeinterface_gen.observation.spike_times import PlacedSpikes, place_spikes
 from spikeinterface_gen.randomness import resolve_seed, uniforms
 from spikeinterface_gen.rendering.amplitudes import spike_amplitudes
-from spikeinterface_gen.session import cache_folder
+from spikeinterface_gen.session import unused_folder
 from spikeinterface_gen.session_files import check_target
 from spikeinterface_gen.session_writing import write_session
 
@@ -111,7 +111,8 @@ def make_controls(
     options = dict(recording._kwargs)
     layout = options.pop("layout")
     del options["folder_path"]
-    home = _home(session, seed) if folder is None else Path(folder).expanduser().absolute()
+    own = f"controls-of-{session.folder.name}-seed-{seed}"
+    home = unused_folder(own) if folder is None else Path(folder).expanduser().absolute()
     for kind in kinds:
         if kind != "as_is":
             check_target(home / kind, overwrite=overwrite)
@@ -263,10 +264,3 @@ def _violations(placed: PlacedSpikes, refractory: np.ndarray) -> np.ndarray:
     unit, frame = placed.unit[order], placed.session_frame[order]
     short = (unit[1:] == unit[:-1]) & (np.diff(frame) < refractory[unit[1:]])
     return np.bincount(unit[1:][short], minlength=len(refractory))
-
-
-def _home(session: Session, seed: int) -> Path:
-    """A folder in the cache that nothing has used yet."""
-    stem = f"controls-of-{session.folder.name}-seed-{seed}"
-    candidates: Any = (cache_folder() / (stem if k == 0 else f"{stem}-{k}") for k in range(10**6))
-    return next(candidate for candidate in candidates if not candidate.exists())

@@ -98,7 +98,7 @@ class CountMoments:
 
     Attributes
     ----------
-    mean, sd : array of float64, shape (units,)
+    mean : array of float64, shape (units,)
     correlations : array of float32, shape (groups, units, units)
         Of each group, about the mean and relative to the s.d. of all trials.
     weights : array of float64, shape (groups,)
@@ -108,7 +108,6 @@ class CountMoments:
     """
 
     mean: np.ndarray
-    sd: np.ndarray
     correlations: np.ndarray
     weights: np.ndarray
     num_bins: int
@@ -135,7 +134,7 @@ def count_moments(counts: np.ndarray, valid: np.ndarray, seed: int) -> CountMome
         bins[group[trial]] += len(x)
     sd = np.sqrt(np.maximum(np.einsum("gii->i", products) / num_bins, 1e-12))
     products /= (bins[:, None, None] * np.outer(sd, sd)).astype(np.float32)
-    return CountMoments(mean, sd, products, bins / num_bins, num_bins)
+    return CountMoments(mean, products, bins / num_bins, num_bins)
 
 
 def fit_synchrony(

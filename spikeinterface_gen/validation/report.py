@@ -20,6 +20,7 @@ from spikeinterface_gen.validation.metrics import METRICS, PAPER_METRICS
 from spikeinterface_gen.validation.permutation import LEVEL, MaximumTest, permutation_test
 from spikeinterface_gen.validation.privacy import Membership, membership_inference
 from spikeinterface_gen.validation.profile import Profile, correlation_groups, profile
+from spikeinterface_gen.validation.words import capital
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -248,7 +249,7 @@ def validate(
     if train is not None and min(real.num_trials, train.num_trials) >= 3:
         membership = membership_inference(synthetic, train, real, seed=seed)
 
-    notes += [f"{_capital(metrics[name].label)} is left out: {reason}." for name, reason in left_out.items()]
+    notes += [f"{capital(metrics[name].label)} is left out: {reason}." for name, reason in left_out.items()]
     notes += _notes(layout, test, comparisons) + of_conditions_notes
     if train is not None and membership is None:
         notes.append("Memorisation was not tested: fewer than 3 training or held-out trials.")
@@ -329,7 +330,3 @@ def _first_bins(counts: SpikeCounts, num_bins: int) -> SpikeCounts:
         trial_locked=counts.trial_locked,
         annotations=counts.annotations,
     )
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

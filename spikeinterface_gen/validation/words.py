@@ -12,7 +12,7 @@ from spikeinterface_gen.validation.permutation import LEVEL
 if TYPE_CHECKING:
     from spikeinterface_gen.validation.report import ValidationReport
 
-__all__ = ["detectable_sentence", "summary"]
+__all__ = ["capital", "detectable_sentence", "summary"]
 
 # Of these the smallest effect is said; the table has it for all.
 _SAID = ("rate", "isi_mean", "correlation", "cv2")
@@ -30,8 +30,7 @@ def summary(report: ValidationReport) -> str:
     for name in PAPER_METRICS:
         if name in report.comparisons:
             c = report.comparisons[name]
-            label = c.metric.label[:1].upper() + c.metric.label[1:]
-            parts.append(f"{label}: {c.ratio:.2f} × floor [{c.low:.2f}, {c.high:.2f}].")
+            parts.append(f"{capital(c.metric.label)}: {c.ratio:.2f} × floor [{c.low:.2f}, {c.high:.2f}].")
     correlation = report.comparisons.get("correlation")
     if correlation is not None and np.isfinite(correlation.agreement):
         parts.append(
@@ -96,3 +95,8 @@ def _source(report: ValidationReport) -> str:
         return ""
     seed = f", seed {annotations['seed']}" if "seed" in annotations else ""
     return f" ({annotations['model']}{seed})"
+
+
+def capital(text: str) -> str:
+    """Return the text as a sentence begins."""
+    return text[:1].upper() + text[1:]
