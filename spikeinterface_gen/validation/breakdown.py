@@ -125,30 +125,32 @@ def by_condition(
     parts: list[Part] = []
     notes: list[str] = []
     for name, distinct in known.items():
+        other_real = train if train is not None and name in train.covariates else None
         for value in distinct:
-            sides = [
-                None if side is None or name not in side.covariates else np.flatnonzero(side.covariates[name] == value)
-                for side in (real, synthetic, train)
-            ]
-            number = equal_number(*(None if chosen is None else len(chosen) for chosen in sides))  # type: ignore[arg-type]
             label = f"{name} = {value}"
-            if not len(sides[1]):  # type: ignore[arg-type]
+            of_real, of_synthetic = (_with_value(side, name, value) for side in (real, synthetic))
+            of_train = None if other_real is None else _with_value(other_real, name, value)
+            number = equal_number(len(of_real), len(of_synthetic), None if of_train is None else len(of_train))
+            if not len(of_synthetic):
                 notes.append(f"No synthetic trial has {label}, although real ones have.")
             elif number < _MIN_TRIALS:
                 notes.append(f"Too few trials have {label} for a comparison of its own.")
             else:
-                chosen = [
-                    None if side is None or which is None else side[which]
-                    for side, which in zip((real, synthetic, train), sides, strict=True)
-                ]
-                parts.extend(_of_condition(chosen, name, str(value), number, seed))
+                others = None if other_real is None or of_train is None else other_real[of_train]
+                condition = (real[of_real], synthetic[of_synthetic], others)
+                parts.extend(_of_condition(*condition, name, str(value), number, seed))
     return parts, notes
 
 
-def _of_condition(sides: list[SpikeCounts | None], of: str, name: str, number: int, seed: int) -> list[Part]:
-    real, synthetic, train = sides
-    assert real is not None
-    layout = Layout.of(*(side for side in sides if side is not None))
+def _with_value(counts: SpikeCounts, covariate: str, value: object) -> np.ndarray:
+    """Positions of the trials that have this value of a covariate."""
+    return np.flatnonzero(counts.covariates[covariate] == value)
+
+
+def _of_condition(
+    real: SpikeCounts, synthetic: SpikeCounts, train: SpikeCounts | None, of: str, name: str, number: int, seed: int
+) -> list[Part]:
+    layout = Layout.of(*(side for side in (real, synthetic, train) if side is not None))
     design = Design(real, synthetic, train, number, seed=seed, layout=layout)
     metrics = [METRICS[metric] for metric in _CONDITION_METRICS]
     found = np.full((_NUM_SPLITS, 2, len(metrics)), np.nan)

@@ -199,7 +199,6 @@ def _corrected(
     metrics: Mapping[str, Metric], design: Design, found: Mapping[str, _Splits]
 ) -> dict[str, tuple[float, float]]:
     """Excess and agreement; both are corrected for the number of trials, so all of either side take part."""
-    assert design.synthetic is not None
     sides = (design.real, design.synthetic)
     real, synthetic = (design.statistics(design.everything(side))[0] for side in sides)
     vectors = {name: (metric.of_real(real), metric.statistic(synthetic)) for name, metric in metrics.items()}

@@ -13,12 +13,12 @@ __all__ = ["num_copies"]
 _MIN_SPIKES = 10
 
 
-def num_copies(synthetic: SpikeCounts, real: SpikeCounts) -> int:
-    """Return how many synthetic trials equal a real one in every bin of every unit.
+def num_copies(synthetic: SpikeCounts, *real: SpikeCounts) -> int:
+    """Return how many synthetic trials equal a trial of one of the real sets in every bin of every unit.
 
     Trials of fewer than 10 spikes do not count: such may be equal by chance.
     """
-    known = set(_fingerprints(real))
+    known = {fingerprint for counts in real for fingerprint in _fingerprints(counts)}
     return sum(fingerprint in known for fingerprint in _fingerprints(synthetic))
 
 

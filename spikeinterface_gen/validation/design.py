@@ -9,6 +9,7 @@ places are of one size, and exchangeable where their trials are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from spikeinterface_gen.validation.layout import Layout
 from spikeinterface_gen.validation.statistics import TrialStatistics
 from spikeinterface_gen.validation.sums import SpikeSums, StackedSums
 
-__all__ = ["Design", "Side", "Split", "batches", "equal_number"]
+__all__ = ["Design", "Groups", "Side", "Split", "batches", "equal_number"]
 
 _MAX_GROUPS = 20
 _MAX_COPIES = 3
@@ -71,15 +72,13 @@ class Side:
         return self.first + np.arange(len(self.sizes))
 
 
-class Design:
-    """Groups of real, synthetic and training trials, their sums, and the sets drawn of them.
+class Groups:
+    """Groups of real and training trials, their sums, and the sets drawn of them.
 
     Parameters
     ----------
-    real, synthetic : SpikeCounts
-        Of one population.
-    train : SpikeCounts, optional
-        Other real trials. Without them, ``real`` is halved.
+    sides : mapping from str to SpikeCounts
+        Of one population: "real", and where there are other real trials "train"; without these, real ones are halved.
     number : int
         Trials of a set.
     seed : int
@@ -87,29 +86,16 @@ class Design:
     layout : Layout
     """
 
-    def __init__(
-        self,
-        real: SpikeCounts,
-        synthetic: SpikeCounts | None,
-        train: SpikeCounts | None,
-        number: int,
-        *,
-        seed: int,
-        layout: Layout,
-    ) -> None:
+    def __init__(self, sides: Mapping[str, SpikeCounts], number: int, *, seed: int, layout: Layout) -> None:
         self.seed = seed
         self.number = number
-        self.has_train = train is not None
+        self.sides: dict[str, Side] = {}
         groups: list[SpikeSums] = []
-
-        def side(name: str, counts: SpikeCounts) -> Side:
-            made = _cut(counts.num_trials, number, seed, name, len(groups))
-            groups.extend(SpikeSums(counts, layout, trials) for trials in made.trials)
-            return made
-
-        self.real = side("real", real)
-        self.synthetic = None if synthetic is None else side("synthetic", synthetic)
-        self.train = None if train is None else side("train", train)
+        for name, counts in sides.items():
+            self.sides[name] = _cut(counts.num_trials, number, seed, name, len(groups))
+            groups.extend(SpikeSums(counts, layout, trials) for trials in self.sides[name].trials)
+        self.real = self.sides["real"]
+        self.train = self.sides.get("train")
         self.num_groups = len(groups)
         self.sums = StackedSums(groups)
 
@@ -122,9 +108,9 @@ class Design:
         """Statistics of sets of groups; ``weights`` has shape (sets, groups)."""
         return [TrialStatistics.of_sums(sums) for sums in self.sums.of(weights)]
 
-    def splits(self, number: int) -> list[Split]:
-        """Draw sets of real, synthetic and other real trials, ``number`` times."""
-        return [self._split(k) for k in range(number)]
+    def real_splits(self, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Draw sets of real and of other real trials, ``number`` times; weights, shape (groups,)."""
+        return [self._real_split(k) for k in range(number)]
 
     def everything(self, side: Side) -> np.ndarray:
         """Weights of all groups of a side, shape (1, groups)."""
@@ -143,44 +129,11 @@ class Design:
                 first[k, pool[:half]] = second[k, pool[half : 2 * half]] = 1.0
         return first, second
 
-    def relabellings(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Weights of the real and of the synthetic trials, then of ``number`` random relabellings of all of them.
-
-        Returns
-        -------
-        real, synthetic : array, shape (1 + number, groups)
-        """
-        assert self.synthetic is not None
-        positions = np.concatenate([self.real.positions, self.synthetic.positions])
-        sizes = np.concatenate([self.real.sizes, self.synthetic.sizes])
-        all_groups = self._weights(positions)
-        real = np.zeros((1 + number, self.num_groups))
-        real[0] = self._weights(self.real.positions)
-        for k in range(number):
-            for size, pool in self._classes(positions, sizes, "permutation", k):
-                real[1 + k, pool[: np.sum(self.real.sizes == size)]] = 1.0
-        return real, all_groups - real
-
-    def num_relabellings(self) -> float:
-        """How many relabellings there are."""
-        from scipy.special import comb
-
-        assert self.synthetic is not None
-        sizes = np.unique(self.real.sizes)
-        of_real, of_synthetic = (
-            [int(np.sum(side.sizes == size)) for size in sizes] for side in (self.real, self.synthetic)
-        )
-        ways = [comb(ours + theirs, ours) for ours, theirs in zip(of_real, of_synthetic, strict=True)]
-        return float(np.prod(ways))
-
-    def _split(self, index: int) -> Split:
-        synthetic = np.zeros(self.num_groups)
-        if self.synthetic is not None:
-            synthetic = self._draw(self.synthetic, "synthetic", index)[0]
+    def _real_split(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         drawn = self._draw(self.real, "real", index)
         if self.train is None:
-            return Split(drawn[0], synthetic, drawn[1])
-        return Split(drawn[0], synthetic, self._draw(self.train, "train", index)[0])
+            return drawn[0], drawn[1]
+        return drawn[0], self._draw(self.train, "train", index)[0]
 
     def _draw(self, side: Side, stage: str, index: int) -> list[np.ndarray]:
         """Weights of disjoint sets of ``number`` trials, as many as the side has."""
@@ -202,6 +155,69 @@ class Design:
         weights = np.zeros(self.num_groups)
         weights[positions] = 1.0
         return weights
+
+
+class Design(Groups):
+    """Groups of real, synthetic and training trials, their sums, and the sets drawn of them.
+
+    Parameters
+    ----------
+    real, synthetic : SpikeCounts
+        Of one population.
+    train : SpikeCounts, optional
+        Other real trials. Without them, ``real`` is halved.
+    number, seed, layout
+        As of :class:`Groups`.
+    """
+
+    def __init__(
+        self,
+        real: SpikeCounts,
+        synthetic: SpikeCounts,
+        train: SpikeCounts | None,
+        number: int,
+        *,
+        seed: int,
+        layout: Layout,
+    ) -> None:
+        sides = {"real": real, "synthetic": synthetic, **({} if train is None else {"train": train})}
+        super().__init__(sides, number, seed=seed, layout=layout)
+        self.synthetic = self.sides["synthetic"]
+
+    def splits(self, number: int) -> list[Split]:
+        """Draw sets of real, synthetic and other real trials, ``number`` times."""
+        return [
+            Split(real, self._draw(self.synthetic, "synthetic", k)[0], other_real)
+            for k, (real, other_real) in enumerate(self.real_splits(number))
+        ]
+
+    def relabellings(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of the real and of the synthetic trials, then of ``number`` random relabellings of all of them.
+
+        Returns
+        -------
+        real, synthetic : array, shape (1 + number, groups)
+        """
+        positions = np.concatenate([self.real.positions, self.synthetic.positions])
+        sizes = np.concatenate([self.real.sizes, self.synthetic.sizes])
+        all_groups = self._weights(positions)
+        real = np.zeros((1 + number, self.num_groups))
+        real[0] = self._weights(self.real.positions)
+        for k in range(number):
+            for size, pool in self._classes(positions, sizes, "permutation", k):
+                real[1 + k, pool[: np.sum(self.real.sizes == size)]] = 1.0
+        return real, all_groups - real
+
+    def num_relabellings(self) -> float:
+        """How many relabellings there are."""
+        from scipy.special import comb
+
+        sizes = np.unique(self.real.sizes)
+        of_real, of_synthetic = (
+            [int(np.sum(side.sizes == size)) for size in sizes] for side in (self.real, self.synthetic)
+        )
+        ways = [comb(ours + theirs, ours) for ours, theirs in zip(of_real, of_synthetic, strict=True)]
+        return float(np.prod(ways))
 
 
 def batches(weights: np.ndarray) -> list[np.ndarray]:

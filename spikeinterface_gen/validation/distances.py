@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.validation.design import Design, equal_number
+from spikeinterface_gen.validation.design import Groups, equal_number
 from spikeinterface_gen.validation.layout import Layout
 from spikeinterface_gen.validation.metrics import METRICS, PAPER_METRICS
 from spikeinterface_gen.validation.statistics import TrialStatistics
@@ -82,12 +82,12 @@ def floors(
     number = most if num_trials is None else num_trials
     if not 1 <= number <= most:
         raise ValueError(f"num_trials must lie between 1 and {most} for these trials; got {number}.")
-    layout = Layout.of(*(counts for counts in (real, train) if counts is not None))
-    design = Design(real, None, train, number, seed=seed, layout=layout)
+    sides = {"real": real, **({} if train is None else {"train": train})}
+    groups = Groups(sides, number, seed=seed, layout=Layout.of(*sides.values()))
     chosen = available[metric]
     result = np.empty(num_splits)
-    for k, split in enumerate(design.splits(num_splits)):
-        reference, other = design.statistics(np.stack([split.real, split.other_real]))
+    for k, split in enumerate(groups.real_splits(num_splits)):
+        reference, other = groups.statistics(np.stack(split))
         result[k] = chosen.distance(chosen.of_real(reference), chosen.statistic(other))
     return result
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.validation.design import Design, Side, batches
+from spikeinterface_gen.validation.design import Groups, Side, batches
 from spikeinterface_gen.validation.layout import Layout
 from spikeinterface_gen.validation.metrics import Metric
 from spikeinterface_gen.validation.statistics import TrialStatistics
@@ -101,31 +101,31 @@ def spike_statistics(
     if counts.num_trials < 2:
         raise ValueError("intervals come from the differences between trials; got a single trial.")
     layout = Layout.of(counts, num_lags=num_lags, seed=seed)
-    design = Design(counts, None, None, counts.num_trials, seed=seed, layout=layout)
-    return {name: jackknife(design, design.real, STATISTICS[name]) for name in chosen}
+    groups = Groups({"real": counts}, counts.num_trials, seed=seed, layout=layout)
+    return {name: jackknife(groups, groups.real, STATISTICS[name]) for name in chosen}
 
 
-def summarise(design: Design, side: Side, metrics: Iterable[Metric]) -> dict[str, Estimate]:
+def summarise(groups: Groups, side: Side, metrics: Iterable[Metric]) -> dict[str, Estimate]:
     """Return what a statistic is on average over its elements, with its interval, for each metric."""
 
     def all_of_them(statistics: TrialStatistics) -> np.ndarray:
         return np.array([metric.average(metric.statistic(statistics)) for metric in metrics])
 
     metrics = list(metrics)
-    whole = jackknife(design, side, all_of_them)
+    whole = jackknife(groups, side, all_of_them)
     return {metric.name: Estimate(whole.value[k], whole.low[k], whole.high[k]) for k, metric in enumerate(metrics)}
 
 
-def jackknife(design: Design, side: Side, statistic: Callable[[TrialStatistics], np.ndarray]) -> Estimate:
-    """Return a statistic of one side of a design with its interval."""
+def jackknife(groups: Groups, side: Side, statistic: Callable[[TrialStatistics], np.ndarray]) -> Estimate:
+    """Return a statistic of one side with its interval."""
     from scipy.stats import t
 
-    value = np.asarray(statistic(design.statistics(design.everything(side))[0]), np.float64)
+    value = np.asarray(statistic(groups.statistics(groups.everything(side))[0]), np.float64)
     number = len(side.sizes)
     # Differences from the value of all trials lose no digits in the sum of squares.
     total, squares = np.zeros((2, *value.shape))
-    for part in batches(design.jackknife(side)):
-        for statistics in design.statistics(part):
+    for part in batches(groups.jackknife(side)):
+        for statistics in groups.statistics(part):
             difference = statistic(statistics) - value
             total += difference
             squares += np.square(difference)

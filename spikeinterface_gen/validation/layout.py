@@ -89,6 +89,11 @@ class Layout:
         """Positions within ``pair_units`` of both units of each pair."""
         return np.triu_indices(len(self.pair_units), 1)
 
+    @cached_property
+    def segment_window(self) -> np.ndarray:
+        """Hann window of the segments of power spectra, periodic, shape (segment_bins,)."""
+        return 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(self.segment_bins) / self.segment_bins)
+
     @classmethod
     def of(
         cls,

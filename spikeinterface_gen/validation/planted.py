@@ -1,6 +1,6 @@
 """Defects planted in simulated trials: what :func:`~spikeinterface_gen.validate` must catch.
 
-:func:`simulate` draws trials of 1 ms bins in which everything occurs that the metrics look at: a PSTH, conditions
+:class:`Simulator` draws trials of 1 ms bins in which everything occurs that the metrics look at: a PSTH, conditions
 that scale rates ("modes"), fluctuations that units share, events in which they fire within a millisecond or two,
 refractory periods, and a session that drifts. Each entry of :data:`DEFECTS` makes trials that lack one of them.
 """
@@ -72,7 +72,7 @@ class Simulator:
         expected *= (psth * base_hz / 1000.0).astype(np.float32)
         expected *= gains[:, None, :].astype(np.float32)
         for late in range(2):  # members of an assembly follow an event within two bins
-            expected[:, late:] += 0.05 * events[:, : bins - late, assembly]
+            expected[:, late:] += np.float32(0.05) * events[:, : bins - late, assembly]
         # Of a rate of λ a bin, a dead time of d bins leaves λ / (1 + d λ): without it, as many are left out at random.
         expected /= 1.0 + (_DEAD_BINS - refractory_bins) * expected
         wanted = rng.random(expected.shape, dtype=np.float32) < expected
@@ -81,10 +81,12 @@ class Simulator:
 
 def _with_dead_time(wanted: np.ndarray, dead_bins: int) -> np.ndarray:
     """Spikes of which none follows another of its unit within ``dead_bins``, uint8, (trials, bins, units)."""
-    counts = wanted.astype(np.uint8)
-    for bin_ in range(1, counts.shape[1]):
-        before = counts[:, max(bin_ - dead_bins, 0) : bin_]
-        counts[:, bin_] &= ~before.any(axis=1) if dead_bins else np.uint8(1)
+    counts = np.empty(wanted.shape, np.uint8)
+    last = np.full((len(wanted), wanted.shape[2]), -dead_bins - 1)
+    for bin_ in range(wanted.shape[1]):
+        fires = wanted[:, bin_] & (bin_ - last > dead_bins)
+        last[fires] = bin_
+        counts[:, bin_] = fires
     return counts
 
 

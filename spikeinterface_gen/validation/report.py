@@ -244,7 +244,7 @@ def validate(
     averages = _averages(design, comparisons)
     parts = by_area(design, real.unit_properties["area"]) if "area" in real.unit_properties else []
     of_conditions, of_conditions_notes = by_condition(real, synthetic, train, conditions(real, synthetic), seed)
-    copies = max(num_copies(synthetic, side) for side in (real, train) if side is not None)
+    copies = num_copies(synthetic, *(side for side in (real, train) if side is not None))
     membership = None
     if train is not None and min(real.num_trials, train.num_trials) >= 3:
         membership = membership_inference(synthetic, train, real, seed=seed)
@@ -279,7 +279,6 @@ def validate(
 
 def _averages(design: Design, comparisons: dict[str, Comparison]) -> dict[str, tuple[Estimate, Estimate]]:
     """Each statistic on average, with its interval; one trial a side has none."""
-    assert design.synthetic is not None
     if design.number < 2:
         return {}
     metrics = [c.metric for c in comparisons.values()]

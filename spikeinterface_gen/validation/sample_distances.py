@@ -39,6 +39,7 @@ __all__ = [
     "mean_discrepancy",
     "median_squared_distance",
     "sliced_wasserstein",
+    "squared_distances",
     "trial_moments",
 ]
 
@@ -78,15 +79,22 @@ def classifier_auc(points: np.ndarray, is_first: np.ndarray, folds: np.ndarray) 
     return total / len(np.unique(folds))
 
 
+def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared Euclidean distances between the rows of two arrays, shape (len(a), len(b))."""
+    squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2.0 * (a @ b.T)
+    # Rounding may leave less than nothing.
+    return np.maximum(squares, 0.0)
+
+
 def median_squared_distance(points: np.ndarray) -> float:
     """Median squared distance of two different points: the scale of the kernels."""
-    squares = _squared_distances(points)[np.triu_indices(len(points), 1)]
+    squares = squared_distances(points, points)[np.triu_indices(len(points), 1)]
     return float(np.median(squares))
 
 
 def mean_discrepancy(points: np.ndarray, is_first: np.ndarray, scale: float) -> np.ndarray:
     """Maximum mean discrepancy, shape (labelings,); ``scale`` from :func:`median_squared_distance`."""
-    squares = _squared_distances(points) / max(scale, np.finfo(np.float64).tiny)
+    squares = squared_distances(points, points) / max(scale, np.finfo(np.float64).tiny)
     kernel = np.mean([np.exp(-squares / (2.0 * width)) for width in _WIDTHS], axis=0)
     contrast = _contrast(is_first)
     return np.sqrt(np.maximum((contrast * (kernel @ contrast)).sum(axis=0), 0.0))
@@ -165,8 +173,3 @@ def _square_root(covariance: np.ndarray) -> np.ndarray:
 def _contrast(is_first: np.ndarray) -> np.ndarray:
     """Weights whose sum with values is the difference of the means of the two samples, (points, labelings)."""
     return is_first / is_first.sum(axis=0) - ~is_first / (~is_first).sum(axis=0)
-
-
-def _squared_distances(points: np.ndarray) -> np.ndarray:
-    squares = np.square(points).sum(axis=1)
-    return np.maximum(squares[:, None] + squares - 2.0 * (points @ points.T), 0.0)

@@ -287,18 +287,19 @@ class TrialStatistics:
 
         Returns
         -------
-        array of float32, shape (num_lags, units, units)
+        array, shape (num_lags, units, units)
             NaN on the diagonal, and where a unit's count never changes or no trial is longer than the lag.
         """
         units = self.layout.pair_units
         mean, variance = (moment[units] for moment in self._moments())
-        scale = _outer_inverse(variance).astype(np.float32)
+        products = self._sums["lagged_products"]
+        # In the precision of the sums: single where those of many groups of trials are kept.
+        scale = _outer_inverse(variance).astype(products.dtype)
         np.fill_diagonal(scale, np.nan)
         bins = self._sums["lagged_bins"]
         inverse = np.divide(1.0, bins, out=np.full(len(bins), np.nan), where=bins > 0)
-        products = self._sums["lagged_products"]
-        result = (products * inverse[:, None, None].astype(products.dtype)).astype(np.float32, copy=False)
-        result -= np.outer(mean, mean).astype(np.float32)
+        result = products * inverse[:, None, None].astype(products.dtype)
+        result -= np.outer(mean, mean).astype(products.dtype)
         result *= scale
         return result
 
@@ -309,11 +310,9 @@ class TrialStatistics:
         At 0, 1, 2, … cycles per segment. A Poisson unit has twice its rate at all of them but the first two and the
         last.
         """
-        from scipy.signal.windows import hann
-
         length = self.layout.segment_bins
         segments = float(self._sums["spectrum_segments"])
-        window_power = float(np.sum(np.square(hann(length, sym=False))))
+        window_power = float(np.sum(np.square(self.layout.segment_window)))
         sided = np.full(length // 2 + 1, 2.0)
         sided[0] = 1.0
         if length % 2 == 0:

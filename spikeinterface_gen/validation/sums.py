@@ -140,7 +140,6 @@ def _coarse(events: Events, layout: Layout, factor: int) -> Sums:
 
 def _spectra(events: Events, layout: Layout) -> Sums:
     from scipy.fft import rfft
-    from scipy.signal.windows import hann
 
     length = layout.segment_bins
     most = max(events.max_bins // length, 1)
@@ -149,7 +148,6 @@ def _spectra(events: Events, layout: Layout) -> Sums:
     keep = segment < segments[events.trial]
     row = events.trial[keep] * most + segment[keep]
     unit, place, spikes = events.unit[keep], place[keep], events.spikes[keep]
-    window = hann(length, sym=False)
     power = np.zeros((layout.num_units, length // 2 + 1))
     # So few segments at a time that they stay in the cache.
     step = max(1, _SPECTRUM_ELEMENTS // (layout.num_units * length))
@@ -158,7 +156,7 @@ def _spectra(events: Events, layout: Layout) -> Sums:
         counts = np.zeros((step, layout.num_units, length))
         counts[row[start:stop] - k * step, unit[start:stop], place[start:stop]] = spikes[start:stop]
         counts -= counts.mean(axis=2, keepdims=True)
-        counts *= window
+        counts *= layout.segment_window
         spectra = rfft(counts, axis=2)
         squares = np.square(spectra.real)
         squares += np.square(spectra.imag)
