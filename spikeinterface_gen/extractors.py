@@ -55,7 +55,7 @@ class GenerativeRecordingExtractor(BaseRecording):
     """
 
     def __init__(self, folder_path: str | Path, *, layout: Layout = "session", **rendering: Any) -> None:
-        folder = Path(folder_path).absolute()
+        folder = Path(folder_path).expanduser().absolute()
         session = Session(folder)
         bounds = _segment_bounds(session, layout)
         self._session = session
@@ -176,7 +176,7 @@ class GenerativeSortingExtractor(BaseSorting):
     """
 
     def __init__(self, folder_path: str | Path, *, layout: Layout = "session") -> None:
-        folder = Path(folder_path).absolute()
+        folder = Path(folder_path).expanduser().absolute()
         session = Session(folder)
         bounds = _segment_bounds(session, layout)
         super().__init__(session.sampling_frequency, session.unit_ids)

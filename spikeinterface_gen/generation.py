@@ -231,10 +231,10 @@ def generate_from_counts(
         chosen = counts.select_units(unit_ids)
         placed, amplitudes = _only_units(placed, amplitudes, kept, counts.num_units)
         counts = chosen
-    if not counts.annotations.get("synthetic"):
-        # Real counts, perhaps, but spike times and traces are ours.
-        marks = provenance("counts", _counts_hash(counts), seed)
-        counts = counts.with_annotations(**marks)
+    # Real counts, perhaps, or some that do not say what drew them, but spike times and traces are ours.
+    known = counts.annotations if counts.annotations.get("synthetic") else {}
+    if not {"model", "model_sha256", "seed"} <= set(known):
+        counts = counts.with_annotations(**{**provenance("counts", _counts_hash(counts), seed), **known})
     counts = counts.with_annotations(placement_seed=seed, watermarked=watermark_key is not None)
     if parent_recording is not None:
         # What else fires in it is not in the ground truth: a comparison must not count it as wrong.

@@ -89,7 +89,7 @@ class Session:
     """
 
     def __init__(self, folder_path: str | Path) -> None:
-        self.folder = Path(folder_path)
+        self.folder = Path(folder_path).expanduser()
         self.settings = read_settings(self.folder, ALWAYS, SOMETIMES)
         self.frames = read_arrays(self.folder / "spike_frames.npy")
         self.units = read_arrays(self.folder / "spike_units.npy")

@@ -1,5 +1,7 @@
 """Controls, and a small study of one quick sorter."""
 
+from io import BytesIO
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -244,7 +246,7 @@ def test_a_study_runs_goes_on_after_failures_and_is_resumed(controls, tmp_path, 
     # A run that was cut off is done again, and nothing else is.
     capsys.readouterr()
     cut_off = tmp_path / "study" / "study" / "results" / study.key_to_str(("simple", "permuted", "0"))
-    (cut_off / "run_time.pickle").unlink()
+    (cut_off / "run.json").unlink()
     study = benchmark_sorters(recordings, "simple", tmp_path / "study", job_kwargs=jobs)
     assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("simple")] == [
         "simple permuted 0"
@@ -255,6 +257,34 @@ def test_a_study_runs_goes_on_after_failures_and_is_resumed(controls, tmp_path, 
         benchmark_sorters({"as_is": controls["permuted"]}, "simple", tmp_path / "study")
     with pytest.raises(ValueError, match="has other parameters"):
         benchmark_sorters(recordings, {"simple": {"seed": 3}}, tmp_path / "study")
+
+    # It can be moved, and where something could execute code it is not opened.
+    (tmp_path / "study").rename(tmp_path / "moved")
+    pd.testing.assert_frame_equal(GenerativeSorterStudy(tmp_path / "moved").table(), study.table())
+    analyzer = tmp_path / "moved" / "analyzers" / "as_is-0"
+    told = (analyzer / "recording.json").read_text()
+    for name, content, match in (
+        ("recording.pickle", b"cos\nsystem\n(S'true'\ntR.", "is a pickle"),
+        ("sorting/properties/evil.npy", object_array(), "is no array of plain values"),
+        (
+            "recording.json",
+            told.replace("spikeinterface_gen.extractors.", "spikeinterface_gen.models.").encode(),
+            "names",
+        ),
+        ("recording.json", b'{"class": "spikeinterface.core.loading.load", "kwargs": {}}', "no recording or sorting"),
+    ):
+        (analyzer / name).write_bytes(content)
+        with pytest.raises(ValueError, match=match):
+            GenerativeSorterStudy(tmp_path / "moved")
+        (analyzer / name).unlink()
+    with pytest.raises(FileNotFoundError, match="no study by benchmark_sorters"):
+        GenerativeSorterStudy(tmp_path)
+
+
+def object_array() -> bytes:
+    file = BytesIO()
+    np.save(file, np.array([{}]), allow_pickle=True)
+    return file.getvalue()
 
 
 def test_wrong_sorters_and_recordings_are_named_before_anything_runs(controls, tmp_path):

@@ -116,6 +116,8 @@ def test_templates_are_arrays_on_disk_and_none_in_json(tmp_path):
         ("spikeinterface", {"amplitude_median_uv": 50.0}, TypeError, "amplitude_median_uv does not apply"),
         (None, {"motion": "wild"}, ValueError, "motion must be one of"),
         (None, {"motion": 3.0}, TypeError, "motion must be one of"),
+        (None, {"noise_recording": "x"}, TypeError, "noise_recording must be a SpikeInterface recording; got str"),
+        (None, {"probe": "x"}, TypeError, "probe must be a probeinterface.Probe; got str"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, templates, options, error, match):
@@ -153,6 +155,19 @@ def test_measured_noise_is_that_of_the_recording_and_is_imitated():
     assert np.allclose(again.std(axis=0), levels, rtol=0.06)
     with pytest.raises(ValueError, match="at least 4096 frames"):
         measured_noise(NumpyRecording([traces[:100]], FREQUENCY), seed=0)
+
+
+def test_noise_of_about_a_step_is_measured_too():
+    levels = np.array([0.7, 1.0, 1.6, 2.4, 3.1, 0.0])
+    rng = np.random.default_rng(0)
+    for offset in (0.0, 0.5):
+        traces = np.rint(rng.normal(size=(60000, 6)) * levels + offset).astype(np.int16)
+        recording = NumpyRecording([traces], FREQUENCY)
+        recording.set_channel_gains(4.0)
+        recording.set_channel_offsets(0.0)
+        measured = measured_noise(recording, seed=0)
+        assert np.allclose(measured.levels_uv, 4.0 * levels, rtol=0.2)
+        assert np.abs(measured.correlation - np.eye(6)).max() < 0.05
 
 
 # ---- motion ----------------------------------------------------------------------------------
@@ -337,5 +352,8 @@ def test_a_session_builds_nothing_but_recordings_of_spikeinterface(parent):
 
     forged = parent_as_dict(parent)
     assert load_parent(forged).get_num_samples() == 30000
-    with pytest.raises(ValueError, match=r"'subprocess\.Popen', which is no class of SpikeInterface"):
+    with pytest.raises(ValueError, match=r"'subprocess\.Popen', which is no recording of SpikeInterface"):
         load_parent({**forged, "class": "subprocess.Popen", "module": "subprocess", "kwargs": {"args": ["true"]}})
+    # A function of SpikeInterface that would load a pickle is none either.
+    with pytest.raises(ValueError, match=r"'spikeinterface\.core\.loading\.load', which is no recording"):
+        load_parent({**forged, "class": "spikeinterface.core.loading.load", "kwargs": {"x": "a.pickle"}})

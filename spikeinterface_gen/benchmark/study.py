@@ -2,19 +2,20 @@
 
 A study is a folder::
 
-    study/         SpikeInterface's SorterStudy: what each sorter found, run times, comparisons with the truth
+    study/         what each sorter found and how long it took
     analyzers/     one SortingAnalyzer of the ground truth for each recording
     failures.json  which runs failed, and why
 
-Recordings are written out once, sorted by all sorters, and removed again, so that run times are those of
-the sorters alone and the disk never holds more than one recording. A run that is there is not done again.
+It may be moved, and nothing in it is code (:mod:`spikeinterface_gen.benchmark.stored`). Recordings are written
+out once, sorted by all sorters, and removed again, so that run times are those of the sorters alone and the disk
+never holds more than one recording. A run that is there is not done again.
 """
 
 from __future__ import annotations
 
 import difflib
+import errno
 import json
-import pickle
 import shutil
 import traceback
 import warnings
@@ -28,6 +29,7 @@ import pandas as pd
 from spikeinterface.benchmark import SorterStudy
 
 from spikeinterface_gen.benchmark.effects import effects_table
+from spikeinterface_gen.benchmark.stored import Case, StoredBenchmark, check_holds_no_code, read_cases, write_cases
 from spikeinterface_gen.benchmark.tables import collision_table, performance_table
 from spikeinterface_gen.files import new_folder, write_file
 
@@ -41,6 +43,8 @@ __all__ = ["GenerativeSorterStudy", "benchmark_sorters"]
 
 LEVELS = ["sorter", "kind", "repeat"]
 
+_CASES_FILE = "cases.json"
+
 # A template reaches as far as it is larger than the noise.
 _SPARSE_LEVELS = 1.0
 
@@ -53,21 +57,81 @@ class GenerativeSorterStudy(SorterStudy):
     Parameters
     ----------
     folder : str or path
-        Folder written by :func:`benchmark_sorters`. SpikeInterface keeps a study in pickles: open only those
-        that you trust.
+        Folder written by :func:`benchmark_sorters`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no study.
+    ValueError
+        If it holds what could execute code when it is read.
     """
 
+    benchmark_class = StoredBenchmark
+
     def __init__(self, folder: str | Path) -> None:
-        self.home = Path(folder)
+        self.home = Path(folder).expanduser().absolute()
+        if not (self.home / "study" / _CASES_FILE).exists():
+            raise FileNotFoundError(errno.ENOENT, "there is no study by benchmark_sorters", str(self.home))
+        check_holds_no_code(self.home / "analyzers", self.home / "study" / "results")
         super().__init__(self.home / "study")
 
+    def scan_folder(self) -> None:
+        """Read the cases, the ground truth of their recordings, and the runs that are whole."""
+        from spikeinterface import load, load_sorting_analyzer
+
+        self.levels = LEVELS
+        self.cases = read_cases(self.folder / _CASES_FILE)
+        for dataset in dict.fromkeys(case["dataset"] for case in self.cases.values()):
+            analyzer = load_sorting_analyzer(self.home / "analyzers" / dataset, load_extensions=False)
+            self.analyzers[dataset] = analyzer
+            recording = analyzer.recording if analyzer.has_recording() else None
+            self.datasets[dataset] = (recording, load(analyzer.folder / "sorting"))
+        for key in self.cases:
+            folder = self.folder / "results" / self.key_to_str(key)
+            self.benchmarks[key] = self.create_benchmark(key) if StoredBenchmark.is_whole(folder) else None
+            if self.benchmarks[key] is not None:
+                self.benchmarks[key].result = StoredBenchmark.load_folder(folder)
+
+    def create_benchmark(self, key: Case) -> StoredBenchmark:
+        """Return what runs a case."""
+        case = self.cases[key]
+        recording, truth = self.datasets[case["dataset"]]
+        return StoredBenchmark(recording, truth, case["params"], self.folder / "sorters" / self.key_to_str(key))
+
+    def add_cases(self, cases: Mapping[Case, dict[str, Any]]) -> None:
+        """Add cases on recordings that the study has already, to be run."""
+        self._check_cases(cases, reference=tuple(LEVELS))
+        unknown = {case["dataset"] for case in cases.values()} - set(self.datasets)
+        if unknown:
+            raise ValueError(f"cases have the unknown dataset {min(unknown)!r}; the study has {list(self.datasets)}.")
+        self.cases.update(cases)
+        self.benchmarks.update(dict.fromkeys(cases))
+        write_cases(self.folder / _CASES_FILE, self.cases)
+
+    def remove_cases(self, case_keys: Iterable[Case]) -> None:
+        """Remove cases and what they found."""
+        for key in case_keys:
+            del self.cases[key]
+            self.remove_benchmark(key)
+            del self.benchmarks[key]
+        write_cases(self.folder / _CASES_FILE, self.cases)
+
+    def get_result(self, key: Case) -> dict[str, Any]:
+        """What was found in a case: ``sorting``, ``run_time`` in s, and its ``gt_comparison`` with the truth."""
+        benchmark = self.benchmarks[key]
+        if "gt_comparison" not in benchmark.result:
+            # Spikes of a real parent recording are no false positives.
+            benchmark.compute_result(exhaustive_gt=not self.cases[key].get("hybrid", False))
+        return benchmark.result
+
     @property
-    def done(self) -> list[tuple[str, str, str]]:
+    def done(self) -> list[Case]:
         """The cases that have been run."""
         return [key for key, benchmark in self.benchmarks.items() if benchmark is not None]
 
     @property
-    def failures(self) -> dict[tuple[str, str, str], str]:
+    def failures(self) -> dict[Case, str]:
         """What went wrong, by case."""
         path = self.home / "failures.json"
         if not path.exists():
@@ -136,14 +200,19 @@ def benchmark_sorters(
     parameters = _checked_sorters(sorters)
     home = Path(folder).expanduser().absolute()
     cases = {
-        (sorter, *name): {"dataset": _dataset(name), "label": " ".join((sorter, *name)), "params": given}
-        for name in named
+        (sorter, *name): {
+            "dataset": _dataset(name),
+            "label": " ".join((sorter, *name)),
+            "params": given,
+            "hybrid": bool(recording.get_annotation("hybrid")),
+        }
+        for name, recording in named.items()
         for sorter, given in parameters.items()
     }
     with _jobs({"progress_bar": False, **(job_kwargs or {})}):
         for name, recording in named.items():
             _ensure_analyzer(home / "analyzers" / _dataset(name), recording)
-        study = _opened(home, named, cases)
+        study = _opened(home, cases)
         for name, recording in named.items():
             waiting = [key for key in cases if key[1:] == name and study.benchmarks[key] is None]
             if waiting:
@@ -206,8 +275,18 @@ def _checked_sorters(sorters: Any) -> dict[str, dict[str, Any]]:
                 f"{{'docker_image': True}}}}. Installed: {installed_sorters()}."
             )
         fixed = {"sorter_name": name, "remove_existing_folder": True, "delete_output_folder": True, "verbose": False}
-        parameters[name] = {**fixed, **own}
+        parameters[name] = _plain(name, {**fixed, **own})
     return parameters
+
+
+def _plain(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameters of a sorter as JSON has them: so they are kept, and compared when a study goes on."""
+    from spikeinterface.core.core_tools import check_json
+
+    try:
+        return json.loads(json.dumps(check_json(parameters)))
+    except TypeError as error:
+        raise TypeError(f"parameters of the sorter {name!r} must be numbers, text, lists or dicts: {error}.") from error
 
 
 def _dataset(name: tuple[str, str]) -> str:
@@ -231,11 +310,11 @@ def _ensure_analyzer(folder: Path, recording: GenerativeRecordingExtractor) -> N
 
 
 def _analyzer(folder: Path, recording: GenerativeRecordingExtractor) -> SortingAnalyzer:
-    from spikeinterface.core import ChannelSparsity, create_sorting_analyzer
+    from spikeinterface.core import ChannelSparsity, create_sorting_analyzer, get_noise_levels
 
     sorting = recording.sorting
     peaks_uv = np.abs(recording._session.templates.dense_uv()).max(axis=1)
-    levels_uv = recording._session.parameters.noise_level_uv
+    levels_uv = get_noise_levels(recording, return_in_uV=True)
     mask = peaks_uv > _SPARSE_LEVELS * levels_uv
     mask[np.arange(len(mask)), peaks_uv.argmax(axis=1)] = True
     sparsity = ChannelSparsity(mask, sorting.unit_ids, recording.channel_ids)
@@ -255,31 +334,25 @@ def _told(folder: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def _opened(home: Path, named: Mapping[tuple[str, str], Any], cases: dict) -> GenerativeSorterStudy:
-    """The study, made or found, with these datasets and cases; runs that were cut off are forgotten."""
-    from spikeinterface import load
-
+def _opened(home: Path, cases: dict[Case, dict[str, Any]]) -> GenerativeSorterStudy:
+    """The study, made or found, with these cases; runs that were cut off are forgotten."""
     folder = home / "study"
-    if not folder.exists():
-        analyzers = {_dataset(name): load(home / "analyzers" / _dataset(name)) for name in named}
-        with new_folder(folder) as temporary:
-            temporary.rmdir()
-            SorterStudy.create(temporary, datasets=analyzers, cases=cases, levels=LEVELS)
-        return GenerativeSorterStudy(home)
-    known = pickle.loads((folder / "cases.pickle").read_bytes())
+    path = folder / _CASES_FILE
+    if folder.exists() and not path.exists():
+        raise ValueError(f"{home} holds another study; choose another folder.")
+    known = read_cases(path) if path.exists() else {}
     changed = [key for key in cases if key in known and known[key]["params"] != cases[key]["params"]]
     if changed:
         raise ValueError(
             f"{home} holds a study in which {changed[0][0]!r} has other parameters ({known[changed[0]]['params']}); "
             "choose another folder."
         )
-    paths = json.loads((folder / "analyzers_path.json").read_text(encoding="utf-8"))
-    paths |= {_dataset(name): str(home / "analyzers" / _dataset(name)) for name in named}
-    write_file(folder / "analyzers_path.json", json.dumps(paths, indent=4).encode())
-    write_file(folder / "cases.pickle", pickle.dumps({**known, **cases}))
+    for name in ("sorting_analyzer", "results", "run_logs"):  # SpikeInterface expects them
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    write_cases(path, {**known, **cases})
     study = GenerativeSorterStudy(home)
-    for key in study.done:
-        if not {"sorting", "run_time", "gt_comparison"} <= set(study.benchmarks[key].result):
+    for key in cases:
+        if study.benchmarks[key] is None:
             study.remove_benchmark(key)
     return study
 
@@ -287,7 +360,7 @@ def _opened(home: Path, named: Mapping[tuple[str, str], Any], cases: dict) -> Ge
 def _run(
     study: GenerativeSorterStudy,
     recording: GenerativeRecordingExtractor,
-    keys: list[tuple[str, str, str]],
+    keys: list[Case],
     progress: bool,
 ) -> None:
     """Run the sorters that have not sorted a recording yet, on a copy of it that is removed afterwards."""
@@ -301,9 +374,7 @@ def _run(
         for key in keys:
             try:
                 study.run(case_keys=[key])
-                # Spikes of a real parent recording are no false positives.
-                exhaustive = not recording.get_annotation("hybrid")
-                study.compute_results(case_keys=[key], exhaustive_gt=exhaustive)
+                study.get_result(key)
             except Exception as error:
                 # Sorters fail in as many ways as there are sorters; what else is to be sorted is not their fault.
                 # Without it SpikeInterface's own tables and figures work; a later call takes it up again.
@@ -313,7 +384,7 @@ def _run(
             else:
                 _note(study, key, None)
             if progress:
-                benchmark = study.benchmarks[key]
+                benchmark = study.benchmarks.get(key)
                 said = "failed" if benchmark is None else f"{benchmark.result['run_time']:.0f} s"
                 print(f"{' '.join(key)}: {said}", flush=True)
     finally:
@@ -321,7 +392,7 @@ def _run(
         shutil.rmtree(traces, ignore_errors=True)
 
 
-def _note(study: GenerativeSorterStudy, key: tuple[str, str, str], error: str | None) -> None:
+def _note(study: GenerativeSorterStudy, key: Case, error: str | None) -> None:
     failures = {**study.failures, key: error}
     told = [{"case": list(case), "error": text} for case, text in failures.items() if text is not None]
     write_file(study.home / "failures.json", json.dumps(told, indent=1).encode())

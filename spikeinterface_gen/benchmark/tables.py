@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from spikeinterface.core import BaseSorting
+    from spikeinterface.core import BaseSorting, SortingAnalyzer
 
     from spikeinterface_gen.benchmark.study import GenerativeSorterStudy
 
@@ -31,10 +31,11 @@ def performance_table(study: GenerativeSorterStudy) -> pd.DataFrame:
     parts = []
     for key in study.done:
         result = study.get_result(key)
-        recording, sorting = study.datasets[study.cases[key]["dataset"]]
+        _, sorting = study.datasets[study.cases[key]["dataset"]]
+        analyzer = study.get_sorting_analyzer(case_key=key)
         performance = result["gt_comparison"].get_performance(method="by_unit", output="pandas").astype(float)
         spikes = pd.Series(sorting.count_num_spikes_per_unit()).reindex(performance.index)
-        amplitude_uv, level_uv = _amplitudes_and_levels_uv(study, key)
+        amplitude_uv, level_uv = _amplitudes_and_levels_uv(analyzer)
         parts.append(
             pd.DataFrame(
                 {
@@ -46,7 +47,7 @@ def performance_table(study: GenerativeSorterStudy) -> pd.DataFrame:
                     "precision": performance["precision"].to_numpy(),
                     "recall": performance["recall"].to_numpy(),
                     "num_spikes": spikes.to_numpy(),
-                    "rate_hz": spikes.to_numpy() / recording.get_total_duration(),
+                    "rate_hz": spikes.to_numpy() / analyzer.get_total_duration(),
                     "amplitude_uv": amplitude_uv,
                     "snr": amplitude_uv / level_uv,
                     "run_time_s": result["run_time"],
@@ -86,9 +87,11 @@ def collision_table(
     correlations: dict[str, np.ndarray] = {}
     for key in study.done:
         dataset = study.cases[key]["dataset"]
-        recording, sorting = study.datasets[dataset]
+        _, sorting = study.datasets[dataset]
         if dataset not in correlations:
-            lengths = [recording.get_num_samples(k) for k in range(recording.get_num_segments())]
+            # The analyzer knows them also where the recording is gone.
+            analyzer = study.get_sorting_analyzer(dataset_key=dataset)
+            lengths = [analyzer.get_num_samples(k) for k in range(analyzer.get_num_segments())]
             correlations[dataset] = spike_train_correlations(sorting, lengths, correlation_bin_ms)
         comparison = study.get_result(key)["gt_comparison"]
         places = sorting.get_property("gt_unit_locations")
@@ -147,9 +150,8 @@ def _near(train: np.ndarray, other: np.ndarray, lag: float) -> np.ndarray:
     return np.searchsorted(other, train + lag, side="right") > np.searchsorted(other, train - lag, side="left")
 
 
-def _amplitudes_and_levels_uv(study: GenerativeSorterStudy, key: Any) -> tuple[np.ndarray, np.ndarray]:
+def _amplitudes_and_levels_uv(analyzer: SortingAnalyzer) -> tuple[np.ndarray, np.ndarray]:
     """Peak of each unit's mean waveform on its best channel, and the noise there, in µV, shape (units,) each."""
-    analyzer = study.get_sorting_analyzer(case_key=key)
     peaks_uv = np.abs(analyzer.get_extension("templates").get_data()).max(axis=1)
     best = peaks_uv.argmax(axis=1)
     levels_uv = np.asarray(analyzer.get_extension("noise_levels").get_data())

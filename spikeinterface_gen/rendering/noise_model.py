@@ -2,13 +2,15 @@
 
 Either of a simple form with a few parameters, or measured on a recording. Spikes in the recording would
 count as noise: values beyond four standard deviations (of the noise, from the median absolute deviation) are
-cut there before anything is measured.
+cut there before anything is measured. Of recordings in whole numbers, the median of deviations is one as well, and
+where the noise is a step or two, says next to nothing: they are spread evenly over their steps first, and the
+variance Δ²/12 of steps Δ is taken off twice, once for this and once for the rounding.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.fft
@@ -19,7 +21,7 @@ from spikeinterface_gen.rendering.parameters import RenderingParameters
 if TYPE_CHECKING:
     from spikeinterface.core import BaseRecording
 
-__all__ = ["BLOCK_FRAMES", "NoiseModel", "measured_noise", "parametric_noise"]
+__all__ = ["BLOCK_FRAMES", "NoiseModel", "check_noise_recording", "measured_noise", "parametric_noise"]
 
 BLOCK_FRAMES = 4096
 """Frames of a block of noise: its spectrum has half as many coefficients, that of frequency 0 first."""
@@ -73,6 +75,26 @@ def parametric_noise(contacts_um: np.ndarray, sampling_frequency: float, paramet
     return NoiseModel(np.full(len(contacts_um), parameters.noise_level_uv), correlation, power)
 
 
+def check_noise_recording(recording: Any) -> None:
+    """Raise if this is no recording on which noise can be measured.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no recording, or none of its segments is as long as a block of noise.
+    """
+    from spikeinterface.core import BaseRecording
+
+    if not isinstance(recording, BaseRecording):
+        raise TypeError(f"noise_recording must be a SpikeInterface recording; got {type(recording).__name__}.")
+    longest = max(recording.get_num_samples(k) for k in range(recording.get_num_segments()))
+    if longest < BLOCK_FRAMES:
+        raise ValueError(
+            f"noise_recording must have a segment of at least {BLOCK_FRAMES} frames for its noise to be measured; "
+            f"the longest has {longest}. Set noise_level_uv instead."
+        )
+
+
 def measured_noise(recording: BaseRecording, seed: int) -> NoiseModel:
     """Measure the noise of a recording on stretches of it, drawn at random.
 
@@ -85,29 +107,34 @@ def measured_noise(recording: BaseRecording, seed: int) -> NoiseModel:
 
     Raises
     ------
-    ValueError
-        If the recording is shorter than one block of noise.
+    TypeError, ValueError
+        If :func:`check_noise_recording` does.
     """
+    check_noise_recording(recording)
     segments = [
         (k, recording.get_num_samples(k))
         for k in range(recording.get_num_segments())
         if recording.get_num_samples(k) >= BLOCK_FRAMES
     ]
-    if not segments:
-        raise ValueError(
-            f"noise can be measured on a recording of at least {BLOCK_FRAMES} frames; "
-            f"got {recording.get_total_samples()}. Set noise_level_uv instead."
-        )
     in_uv = recording.has_scaleable_traces()
-    stretches = []
-    for which, where in uniforms(seed, "noise stretches", 0, (_STRETCHES, 2)):
+    steps = _steps(recording, in_uv)
+    stretches, deviations = [], []
+    for k, (which, where) in enumerate(uniforms(seed, "noise stretches", 0, (_STRETCHES, 2))):
         segment, length = segments[int(which * len(segments))]
         start = int(where * (length - BLOCK_FRAMES + 1))
         traces = recording.get_traces(segment, start, start + BLOCK_FRAMES, return_in_uV=in_uv).astype(np.float32)
+        spread = traces
+        if steps.any():
+            spread = traces + (uniforms(seed, "noise dither", k, traces.shape) - 0.5) * steps
         # Each stretch around its own median: offsets and slow waves are not what the band of spikes holds.
-        stretches.append(traces - np.median(traces, axis=0))
+        middle = np.median(spread, axis=0)
+        deviations.append(np.median(np.abs(spread - middle), axis=0))
+        stretches.append((traces - middle).astype(np.float32))
     # The normal distribution has its median absolute deviation at 0.6745 standard deviations.
-    levels = np.median([np.median(np.abs(traces), axis=0) for traces in stretches], axis=0) / 0.6744897501960817
+    variance = (np.median(deviations, axis=0) / 0.6744897501960817) ** 2 - steps**2 / 6.0
+    alive = np.any([np.ptp(traces, axis=0) > 0 for traces in stretches], axis=0)
+    # Noise of less than a fifth of a step shows now and then, and how large it is cannot be told.
+    levels = np.where(alive, np.sqrt(np.maximum(variance, (0.2 * steps) ** 2)), 0.0)
     alive = levels > 0
     num_channels = len(levels)
     covariance, power = np.zeros((num_channels, num_channels)), np.zeros(BLOCK_FRAMES // 2)
@@ -124,3 +151,11 @@ def measured_noise(recording: BaseRecording, seed: int) -> NoiseModel:
         power[:] = 1.0
     power[0] = 0.0
     return NoiseModel(levels.astype(np.float64), correlation, power / power.mean())
+
+
+def _steps(recording: BaseRecording, in_uv: bool) -> np.ndarray:
+    """Steps between neighbouring values on each channel, in the unit of the traces; 0 where they are no integers."""
+    num_channels = recording.get_num_channels()
+    if recording.get_dtype().kind not in "iu":
+        return np.zeros(num_channels)
+    return np.abs(np.asarray(recording.get_channel_gains(), dtype=np.float64)) if in_uv else np.ones(num_channels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from probeinterface import Probe
     from spikeinterface.core import BaseRecording
 
-__all__ = ["ParentTraces", "check_parent", "load_parent", "parent_as_dict", "parent_probe"]
+__all__ = ["ParentTraces", "check_parent", "foreign_classes", "load_parent", "parent_as_dict", "parent_probe"]
 
 # Only what these packages define is built from a file: a session folder must not be able to run anything else.
 _TRUSTED = ("spikeinterface.", "spikeinterface_gen.")
@@ -95,18 +96,25 @@ def load_parent(description: dict[str, Any]) -> BaseRecording:
     Raises
     ------
     ValueError
-        If it names a class from elsewhere than SpikeInterface, or cannot be loaded.
+        If it names anything but recordings and sortings of SpikeInterface and of ours, or cannot be loaded.
     """
     import spikeinterface
 
-    foreign = [name for name in _classes(description) if not name.startswith(_TRUSTED)]
+    foreign = foreign_classes(description)
     if foreign:
-        raise ValueError(f"the parent recording is described by {foreign[0]!r}, which is no class of SpikeInterface")
+        raise ValueError(
+            f"the parent recording is described by {foreign[0]!r}, which is no recording of SpikeInterface"
+        )
     try:
         return spikeinterface.load(description)
     except Exception as error:
         # Whatever a reader of some format raises when its files have moved.
         raise ValueError(f"the parent recording could not be loaded: {type(error).__name__}: {error}") from error
+
+
+def foreign_classes(description: Any) -> list[str]:
+    """Names in a description that SpikeInterface would call to build it, and that are no recording or sorting."""
+    return [name for name in _classes(description) if not _is_extractor(name)]
 
 
 def read_parent(path: Path) -> dict[str, Any]:
@@ -143,9 +151,24 @@ class ParentTraces:
         return np.clip(total, limits.min, limits.max).astype(self.dtype)
 
 
+def _is_extractor(name: str) -> bool:
+    """Whether a dotted name is that of a class of recordings or sortings, by SpikeInterface or by us."""
+    from spikeinterface.core.base import BaseExtractor
+
+    if not name.startswith(_TRUSTED):
+        return False
+    module, _, attribute = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), attribute, None)
+    except ImportError:
+        return False
+    # SpikeInterface calls whatever it is: its own functions load pickles.
+    return isinstance(found, type) and issubclass(found, BaseExtractor)
+
+
 def _classes(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
-        if "class" in value:
+        if {"class", "kwargs"} <= set(value):
             yield str(value["class"])
         for item in value.values():
             yield from _classes(item)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from spikeinterface_gen.randomness import uniforms
 if TYPE_CHECKING:
     from probeinterface import Probe
 
-__all__ = ["check_room", "contact_positions_um", "default_probe", "place_units"]
+__all__ = ["check_probe", "check_room", "contact_positions_um", "default_probe", "place_units"]
 
 _CHANNELS_PER_SHANK = 384
 
@@ -52,6 +52,24 @@ def default_probe(num_units: int) -> Probe:
     probe = probe.get_slice(np.lexsort((x, y, shank)))
     probe.set_device_channel_indices(np.arange(probe.get_contact_count()))
     return probe
+
+
+def check_probe(probe: Any) -> None:
+    """Raise if this is no probe whose contacts have positions in a plane.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is anything else, or as :func:`contact_positions_um` has it.
+    """
+    from probeinterface import Probe
+
+    if not isinstance(probe, Probe):
+        raise TypeError(
+            f"probe must be a probeinterface.Probe; got {type(probe).__name__}. A ProbeGroup holds them in .probes; "
+            "probeinterface.read_probeinterface reads a file."
+        )
+    contact_positions_um(probe)
 
 
 def check_room(num_units: int, num_channels: int) -> None:

@@ -17,7 +17,12 @@ from spikeinterface_gen.rendering.given_templates import (
 )
 from spikeinterface_gen.rendering.motion import UnitMotion, check_motion, resolve_motion, template_displacements_um
 from spikeinterface_gen.rendering.noise import Noise
-from spikeinterface_gen.rendering.noise_model import NoiseModel, measured_noise, parametric_noise
+from spikeinterface_gen.rendering.noise_model import (
+    NoiseModel,
+    check_noise_recording,
+    measured_noise,
+    parametric_noise,
+)
 from spikeinterface_gen.rendering.parameters import (
     OF_OWN_NOISE,
     OF_OWN_TEMPLATES,
@@ -32,7 +37,13 @@ from spikeinterface_gen.rendering.parent import (
     parent_as_dict,
     parent_probe,
 )
-from spikeinterface_gen.rendering.probes import check_room, contact_positions_um, default_probe, place_units
+from spikeinterface_gen.rendering.probes import (
+    check_probe,
+    check_room,
+    contact_positions_um,
+    default_probe,
+    place_units,
+)
 from spikeinterface_gen.rendering.renderer import Renderer
 from spikeinterface_gen.rendering.spatial_model import make_templates
 from spikeinterface_gen.rendering.templates import Templates
@@ -95,7 +106,11 @@ class SceneSettings:
             _none_of(rendering, OF_OWN_TRACES, "spikes are added to parent_recording")
             if noise_recording is not None:
                 raise TypeError("noise_recording does not apply where spikes are added to parent_recording.")
+        if probe is not None:
+            check_probe(probe)
         noise = noise_recording
+        if noise is not None:
+            check_noise_recording(noise)
         if noise is None and parent_recording is None and hasattr(templates, "has_recording"):
             noise = templates.recording if templates.has_recording() else None
         if noise is not None and not np.isclose(noise.sampling_frequency, sampling_frequency, rtol=1e-6):
