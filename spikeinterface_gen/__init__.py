@@ -38,6 +38,7 @@ _LAZY = {
     "read_neo": "spikeinterface_gen.convert.neo_files",
     "register": "spikeinterface_gen.full",
     "spike_statistics": "spikeinterface_gen.validation.estimates",
+    "synthesize_like": "spikeinterface_gen.counterpart.like",
     "two_sample_tests": "spikeinterface_gen.validation.two_sample",
     "validate": "spikeinterface_gen.validation.report",
     "write_neo": "spikeinterface_gen.convert.neo_files",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from spikeinterface_gen.convert.neo_files import read_neo as read_neo
     from spikeinterface_gen.convert.neo_files import write_neo as write_neo
     from spikeinterface_gen.convert.phy import export_recording_to_phy as export_recording_to_phy
+    from spikeinterface_gen.counterpart.like import synthesize_like as synthesize_like
     from spikeinterface_gen.counts import SpikeCounts as SpikeCounts
     from spikeinterface_gen.datasets.loading import SimulatedDataset as SimulatedDataset
     from spikeinterface_gen.datasets.loading import load_dataset as load_dataset

@@ -12,6 +12,7 @@ MAY_USE_TORCH = ("nn", "diffusion", "models", "trainer", "training", "io", "obse
 # Turning spikes into other things, looking at them and reading them from disk starts without a model.
 WITHOUT_MODELS = (
     "convert",
+    "counterpart",
     "counts",
     "datasets",
     "extractors",

@@ -19,7 +19,7 @@ from spikeinterface_gen.convert.to_neo import SESSION_START_KEY, TRIAL_ORIGIN_KE
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.frames import seconds_to_frames
 
-__all__ = ["from_neo"]
+__all__ = ["NeoSegment", "common_windows", "from_neo", "sampling_frequency_of", "segments_of", "unit_labels"]
 
 _DEFAULT_SAMPLING_FREQUENCY = 30000.0
 _NOT_COVARIATES = (
@@ -46,17 +46,18 @@ def from_neo(
     unit_properties: Mapping[str, npt.ArrayLike] | None = None,
 ) -> SpikeCounts:
     """Count the spikes of Neo objects; see :meth:`SpikeCounts.from_neo`."""
-    segments = _segments_of(data)
+    segments = segments_of(data)
     if not segments:
         raise ValueError("data holds no segment; a trial is a segment with one spike train per unit.")
     if sampling_frequency is None:
-        sampling_frequency = _sampling_frequency(segments)
-    labels = _unit_labels(segments, unit_key)
+        sampling_frequency = sampling_frequency_of(segments)
+    labels = unit_labels(segments, unit_key)
     unit_ids = list(dict.fromkeys(label for of_segment in labels for label in of_segment))
     position = {unit_id: k for k, unit_id in enumerate(unit_ids)}
 
     stretches, starts_s = [], []
-    windows_s = _common_windows(segments, sampling_frequency)
+    windows_s = common_windows(segments)
+    _warn_of_disagreement(segments, windows_s, sampling_frequency)
     for segment, of_segment, (start_s, stop_s) in zip(segments, labels, windows_s, strict=True):
         times_s = [train.times_s() for train in segment.trains]
         frames = seconds_to_frames(np.concatenate(times_s) - start_s, sampling_frequency)
@@ -96,7 +97,9 @@ def from_neo(
 
 
 @dataclass(frozen=True, eq=False)
-class _Train:
+class NeoTrain:
+    """A spike train, read where it was lazy."""
+
     train: neo.SpikeTrain
     seconds: float  # its time unit, in s
     name: str
@@ -113,14 +116,17 @@ class _Train:
 
 
 @dataclass(frozen=True, eq=False)
-class _Segment:
-    trains: list[_Train]
+class NeoSegment:
+    """What a trial is made of; ``name`` is for errors."""
+
+    trains: list[NeoTrain]
     annotations: dict[str, Any]
     signals: list[neo.AnalogSignal]
     name: str
 
 
-def _segments_of(data: Any) -> list[_Segment]:
+def segments_of(data: Any) -> list[NeoSegment]:
+    """Segments, or what stands for them, of anything that :meth:`SpikeCounts.from_neo` takes."""
     if isinstance(data, neo.Block):
         return [_segment(segment.spiketrains, f"segment {k}", segment) for k, segment in enumerate(data.segments)]
     if isinstance(data, neo.Segment):
@@ -141,32 +147,36 @@ def _segments_of(data: Any) -> list[_Segment]:
     ]
 
 
-def _segment(trains: Iterable[Any], name: str, segment: neo.Segment | None) -> _Segment:
+def _segment(trains: Iterable[Any], name: str, segment: neo.Segment | None) -> NeoSegment:
     factors: dict[str, float] = {}  # rescaling through quantities costs more than the counting
     wrapped = []
     for k, train in enumerate(trains):
         if not _is_train(train):
-            raise TypeError(f"{name} holds a {type(train).__name__} where a neo.SpikeTrain is expected.")
+            raise TypeError(
+                f"{name} holds a {type(train).__name__} where a neo.SpikeTrain is expected. Times in ms become one by "
+                "neo.SpikeTrain(times, units='ms', t_stop=…), samples after division by their sampling frequency in "
+                "Hz, with units='s'."
+            )
         if hasattr(train, "load"):
             train = train.load()
         unit = train.dimensionality.string
         if unit not in factors:
             factors[unit] = float(train.units.rescale(pq.s).magnitude)
-        wrapped.append(_Train(train, factors[unit], f"spike train {k} of {name}"))
+        wrapped.append(NeoTrain(train, factors[unit], f"spike train {k} of {name}"))
     if not wrapped:
         raise ValueError(
             f"{name} holds no spike train, so that its duration is unknown; leave it out, or give it an empty "
             "SpikeTrain with its t_start and t_stop."
         )
     annotations = dict(segment.annotations) if segment is not None else {}
-    return _Segment(wrapped, annotations, list(segment.analogsignals) if segment is not None else [], name)
+    return NeoSegment(wrapped, annotations, list(segment.analogsignals) if segment is not None else [], name)
 
 
 def _is_train(item: Any) -> bool:
     return isinstance(item, neo.SpikeTrain) or getattr(item, "proxy_for", None) is neo.SpikeTrain
 
 
-def _sampling_frequency(segments: Sequence[_Segment]) -> float:
+def sampling_frequency_of(segments: Sequence[NeoSegment]) -> float:
     """The highest sampling rate that trains state; 1 Hz is what Neo fills in where there is none."""
     rates: dict[int, float] = {}
     for segment in segments:
@@ -181,9 +191,9 @@ def _sampling_frequency(segments: Sequence[_Segment]) -> float:
 # ---- time ------------------------------------------------------------------------------------
 
 
-def _common_windows(segments: Sequence[_Segment], sampling_frequency: float) -> list[tuple[float, float]]:
-    """The time in s that all trains of each segment cover, with a warning where they disagree."""
-    common, disagreeing = [], []
+def common_windows(segments: Sequence[NeoSegment]) -> list[tuple[float, float]]:
+    """The time in s that all trains of each segment cover."""
+    common = []
     for segment in segments:
         windows = np.array([train.window_s for train in segment.trains])
         start_s, stop_s = float(windows[:, 0].max()), float(windows[:, 1].min())
@@ -192,9 +202,18 @@ def _common_windows(segments: Sequence[_Segment], sampling_frequency: float) -> 
                 f"the spike trains of {segment.name} have no time in common: one starts at {start_s:g} s, another "
                 f"ends at {stop_s:g} s. Give all trains of a trial the same t_start and t_stop."
             )
-        if np.ptp(windows, axis=0).max() > 0.5 / sampling_frequency:
-            disagreeing.append(f"{segment.name} ({start_s:g} to {stop_s:g} s in common)")
         common.append((start_s, stop_s))
+    return common
+
+
+def _warn_of_disagreement(
+    segments: Sequence[NeoSegment], common: Sequence[tuple[float, float]], sampling_frequency: float
+) -> None:
+    disagreeing = [
+        f"{segment.name} ({start_s:g} to {stop_s:g} s in common)"
+        for segment, (start_s, stop_s) in zip(segments, common, strict=True)
+        if np.ptp([train.window_s for train in segment.trains], axis=0).max() > 0.5 / sampling_frequency
+    ]
     if disagreeing:
         more = f" and {len(disagreeing) - 1} more" if len(disagreeing) > 1 else ""
         warnings.warn(
@@ -202,10 +221,9 @@ def _common_windows(segments: Sequence[_Segment], sampling_frequency: float) -> 
             "trains of a trial have in common is counted. Give them the same window if they were recorded together.",
             stacklevel=4,
         )
-    return common
 
 
-def _session_starts(segments: Sequence[_Segment], starts_s: np.ndarray) -> tuple[np.ndarray | None, float | None]:
+def _session_starts(segments: Sequence[NeoSegment], starts_s: np.ndarray) -> tuple[np.ndarray | None, float | None]:
     """Starts of the segments in the session, or, where each has a clock of its own, the time it starts from."""
     if all(SESSION_START_KEY in segment.annotations for segment in segments):
         stated = np.array([float(segment.annotations[SESSION_START_KEY]) for segment in segments])
@@ -218,7 +236,7 @@ def _session_starts(segments: Sequence[_Segment], starts_s: np.ndarray) -> tuple
 # ---- units -----------------------------------------------------------------------------------
 
 
-def _unit_labels(segments: Sequence[_Segment], unit_key: str | None) -> list[list[Hashable]]:
+def unit_labels(segments: Sequence[NeoSegment], unit_key: str | None) -> list[list[Hashable]]:
     """A label for each train of each segment; trains of one unit share it."""
     if unit_key is not None:
         labels = [[_label(train.train, unit_key) for train in segment.trains] for segment in segments]
@@ -232,7 +250,7 @@ def _unit_labels(segments: Sequence[_Segment], unit_key: str | None) -> list[lis
         return labels
     by_id = [[_label(train.train, "unit_id") for train in segment.trains] for segment in segments]
     if all(label is not None for of_segment in by_id for label in of_segment):
-        return _unit_labels(segments, "unit_id")
+        return unit_labels(segments, "unit_id")
     by_name = [[_label(train.train, "name") for train in segment.trains] for segment in segments]
     if all(None not in of_segment and len(set(of_segment)) == len(of_segment) for of_segment in by_name):
         return by_name
@@ -262,7 +280,7 @@ def _as_ids(labels: Sequence[Hashable]) -> np.ndarray:
 
 
 def _known_about_units(
-    data: Any, segments: Sequence[_Segment], labels: Sequence[Sequence[Hashable]], unit_ids: Sequence[Hashable]
+    data: Any, segments: Sequence[NeoSegment], labels: Sequence[Sequence[Hashable]], unit_ids: Sequence[Hashable]
 ) -> list[dict[str, Any]]:
     """What all trains of a unit say about it, and what its group says."""
     known: dict[Hashable, dict[str, Any]] = {}
@@ -283,7 +301,7 @@ def _known_about_units(
 # ---- everything else -------------------------------------------------------------------------
 
 
-def _signal_covariates(segments: Sequence[_Segment], bin_size_ms: float, max_bins: int) -> dict[str, np.ndarray]:
+def _signal_covariates(segments: Sequence[NeoSegment], bin_size_ms: float, max_bins: int) -> dict[str, np.ndarray]:
     """Analog signals that were written as covariates with bins of this size, (trials, bins, k)."""
     rows = []
     for segment in segments:
@@ -305,7 +323,7 @@ def _signal_covariates(segments: Sequence[_Segment], bin_size_ms: float, max_bin
     return found
 
 
-def _annotations(data: Any, segments: Sequence[_Segment]) -> dict[str, Any]:
+def _annotations(data: Any, segments: Sequence[NeoSegment]) -> dict[str, Any]:
     """Where the data come from; that they are synthetic is found also on a segment or a train alone."""
     annotations = plain_entries(getattr(data, "annotations", {}), leave_out=PLACEMENT_KEYS)
     if isinstance(data, neo.Segment):

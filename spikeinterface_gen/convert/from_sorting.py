@@ -18,7 +18,7 @@ from spikeinterface_gen.frames import seconds_to_frames
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TRIALS_KEY", "from_sorting"]
+__all__ = ["TRIALS_KEY", "TrialWindows", "from_sorting", "known_num_frames", "trial_windows"]
 
 TRIALS_KEY = "trials"
 """Annotation of a sorting whose trials lie end to end: a list of [start_s, stop_s]."""
@@ -60,7 +60,7 @@ def from_sorting(
         if len(segments) > 1 and np.all(starts_s == starts_s[0]):
             session_starts_s = None  # each segment has a clock of its own
     else:
-        windows = _trial_windows(trials, len(segments))
+        windows = trial_windows(trials, len(segments))
         pieces = [_piece(sorting, segments, windows, k) for k in range(len(windows.start_s))]
         cut = cut_into_trials(pieces, bin_size_ms, sampling_frequency, num_units=num_units)
         session_starts_s = windows.start_s
@@ -102,7 +102,7 @@ def _segments(sorting: BaseSorting, durations_s: npt.ArrayLike | None, *, infer:
     segments = []
     for k, spikes in enumerate(sorting.to_spike_vector(concatenated=False)):
         frames = spikes["sample_index"].astype(np.int64)
-        num_frames = _num_frames(sorting, k)
+        num_frames = known_num_frames(sorting, k)
         if durations_s is not None:
             num_frames = int(seconds_to_frames(durations[k], sorting.sampling_frequency))
         elif num_frames is None and infer:
@@ -116,7 +116,7 @@ def _segments(sorting: BaseSorting, durations_s: npt.ArrayLike | None, *, infer:
     return segments
 
 
-def _num_frames(sorting: BaseSorting, segment_index: int) -> int | None:
+def known_num_frames(sorting: BaseSorting, segment_index: int) -> int | None:
     if sorting.has_recording():
         return int(sorting.get_num_samples(segment_index))
     num_samples = getattr(sorting.segments[segment_index], "num_samples", None)
@@ -127,14 +127,14 @@ def _num_frames(sorting: BaseSorting, segment_index: int) -> int | None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Windows:
+class TrialWindows:
     start_s: np.ndarray
     stop_s: np.ndarray
     segment: np.ndarray
     covariates: dict[str, np.ndarray]
 
 
-def _trial_windows(trials: Any, num_segments: int) -> _Windows:
+def trial_windows(trials: Any, num_segments: int) -> TrialWindows:
     covariates: dict[str, np.ndarray] = {}
     segment: Any = None
     if hasattr(trials, "columns"):
@@ -168,7 +168,7 @@ def _trial_windows(trials: Any, num_segments: int) -> _Windows:
         raise ValueError(
             f"{_SEGMENT_COLUMN} must hold integers from 0 to {num_segments - 1}; got {segment[:5].tolist()}."
         )
-    return _Windows(windows[:, 0], windows[:, 1], segment, covariates)
+    return TrialWindows(windows[:, 0], windows[:, 1], segment, covariates)
 
 
 def _column(trials: Any, names: tuple[str, ...]) -> str:
@@ -182,13 +182,13 @@ def _plain_column(values: np.ndarray) -> np.ndarray:
     return values if values.dtype.kind in "biufU" else np.array([str(value) for value in values])
 
 
-def _piece(sorting: BaseSorting, segments: list[Stretch], windows: _Windows, trial: int) -> Stretch:
+def _piece(sorting: BaseSorting, segments: list[Stretch], windows: TrialWindows, trial: int) -> Stretch:
     """The spikes of one trial, whose frames count from its start."""
     index = int(windows.segment[trial])
     segment = segments[index]
     start = int(sorting.time_to_sample_index(windows.start_s[trial], segment_index=index))
     length = int(seconds_to_frames(windows.stop_s[trial] - windows.start_s[trial], sorting.sampling_frequency))
-    known_end = _num_frames(sorting, index)
+    known_end = known_num_frames(sorting, index)
     if start < 0 or (known_end is not None and start + length > known_end):
         raise ValueError(
             f"trial {trial} ({windows.start_s[trial]:g} to {windows.stop_s[trial]:g} s) does not lie within "

@@ -14,7 +14,7 @@ import numpy as np
 from spikeinterface_gen.convert.intervals import interval_properties
 from spikeinterface_gen.frames import bin_edge_frames, count_spikes, num_whole_bins
 
-__all__ = ["Stretch", "Trials", "cut_into_trials", "intervals_of_stretches"]
+__all__ = ["Stretch", "Trials", "cut_into_trials", "intervals_of_stretches", "whole_window_bins"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def cut_into_trials(
     """
     lengths = [num_whole_bins(stretch.num_frames, bin_size_ms, sampling_frequency) for stretch in stretches]
     edges = bin_edge_frames(max(lengths, default=0), bin_size_ms, sampling_frequency)
-    window_bins = None if window_s is None else _whole_bins(window_s, bin_size_ms)
+    window_bins = None if window_s is None else whole_window_bins(window_s, bin_size_ms)
     counts: list[np.ndarray] = []
     origin: list[int] = []
     first_bins: list[int] = []
@@ -128,7 +128,8 @@ def intervals_of_stretches(
     )
 
 
-def _whole_bins(window_s: float, bin_size_ms: float) -> int:
+def whole_window_bins(window_s: float, bin_size_ms: float) -> int:
+    """Bins of a window; a ValueError says where they are no whole number, or none."""
     bins = window_s * 1000.0 / bin_size_ms
     if not (np.isfinite(bins) and round(bins) >= 1 and abs(bins - round(bins)) < 1e-6 * bins):
         raise ValueError(

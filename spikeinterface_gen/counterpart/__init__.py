@@ -1,0 +1,1 @@
+"""Synthetic counterparts of recorded objects: :func:`spikeinterface_gen.synthesize_like`."""
