@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import spikeinterface.full as si
 from probeinterface import generate_linear_probe
+from probeinterface.neuropixels_tools import build_neuropixels_probe
 from spikeinterface.core.testing import check_recordings_equal
 
 from spikeinterface_gen import SpikeCounts, generate_from_counts, generate_with_ldns, is_synthetic
@@ -99,6 +100,36 @@ def test_any_probe_in_any_wiring(counts, tmp_path):
     frame = recording.sorting.get_unit_spike_train("a")[0]
     nearest = np.linalg.norm(locations - recording.sorting.get_property("gt_unit_locations")[0, :2], axis=1).argmin()
     assert recording.get_traces(0, int(frame), int(frame) + 1).argmin() == nearest
+
+
+@pytest.mark.parametrize(
+    ("part", "sites"),
+    [
+        ("NP1010", np.arange(384)),
+        ("NP2014", np.concatenate([np.arange(96) + 1280 * shank for shank in range(4)])),
+    ],
+)
+def test_neuropixels_layouts_hold_units_by_area_and_depth(tmp_path, part, sites):
+    probe = build_neuropixels_probe(part).get_slice(sites)
+    probe.set_device_channel_indices(np.random.default_rng(0).permutation(384))
+    areas, depth = np.repeat(["VISp", "CA1", "DG"], 10), np.full(30, np.nan)
+    depth[:10] = np.linspace(600, 700, 10)
+    depth[10:12] = 300.0, 400.0
+    spikes = SpikeCounts(np.ones((1, 4, 30), int), 10.0, unit_properties={"area": areas, "depth_um": depth})
+    recording = generate_from_counts(spikes, seed=0, folder=tmp_path / "a", probe=probe, noise_level_uv=0.0)
+    assert recording.get_num_channels() == 384
+    own = recording.get_probe()
+    assert np.array_equal(own.contact_ids, probe.contact_ids[np.argsort(probe.device_channel_indices)])
+    places = recording.sorting.get_property("gt_unit_locations")
+    assert np.allclose(places[:10, 1], depth[:10])
+    assert np.all((places[10:20, 1] >= 300.0) & (places[10:20, 1] <= 400.0))
+    # Seen on the shank where it is, and on no other.
+    locations, peaks = recording.get_channel_locations(), np.abs(recording._session.templates.dense_uv()).max(axis=1)
+    seen_from = np.linalg.norm(locations[peaks.argmax(axis=1)] - places[:, :2], axis=1)
+    assert seen_from.max() < 40.0
+    for unit in range(30):
+        assert np.abs(locations[peaks[unit] > 0, 0] - places[unit, 0]).max() < 200.0
+    check_recordings_equal(recording, si.load(recording.to_dict()))
 
 
 # ---- provenance ------------------------------------------------------------------------------

@@ -222,6 +222,12 @@ def test_units_lie_where_their_depth_or_area_says():
     assert y[[0, 2]].tolist() == [100.0, 700.0]
     beyond = place_units(silent(3, depth_um=np.array([3000.0, 3500.0, 4000.0])), contacts_um, 0)[:, 1]
     assert beyond.tolist() == [0.0, 630.0, 1260.0]
+    # Whose depth is unknown lies among those of its area.
+    areas, depth = np.repeat(["a", "b"], 20), np.full(40, np.nan)
+    depth[[0, 1, 20]] = 900.0, 1100.0, 200.0
+    y = place_units(silent(40, area=areas, depth_um=depth), contacts_um, 0)[:, 1]
+    assert np.all((y[:20] >= 900.0) & (y[:20] <= 1100.0))
+    assert np.all((y[20:] >= 150.0) & (y[20:] <= 250.0))
 
 
 # ---- parameters ------------------------------------------------------------------------------

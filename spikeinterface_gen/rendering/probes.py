@@ -23,6 +23,9 @@ _UNITS_PER_CHANNEL = 8
 _DEPTH_RANGE_UM = (8.0, 35.0)
 _MARGIN_UM = 10.0
 
+# The least that an area takes along a probe.
+_AREA_UM = 100.0
+
 
 def default_probe(num_units: int) -> Probe:
     """Return a probe with room for a number of units, in the manner of Neuropixels 2.0.
@@ -116,9 +119,10 @@ def place_units(counts: SpikeCounts, contacts_um: np.ndarray, seed: int) -> np.n
 
     Along the probe (y), a unit is at its ``unit_properties["depth_um"]`` where that is known and within the
     probe; depths that reach beyond the probe are rescaled to fit it, all alike. Units of unknown depth are
-    drawn by ``unit_properties["area"]``: areas lie along the probe in the order in which they first appear,
-    each in a stretch in proportion to its number of units. Otherwise units lie anywhere. Across the probe
-    (x), units lie within 10 µm of the contacts of a random contact's shank.
+    drawn by ``unit_properties["area"]``: among the units of their area whose depth is known, over at least
+    100 µm; where there are none, areas lie along the probe in the order in which they first appear, each in a
+    stretch in proportion to its number of units. Otherwise units lie anywhere. Across the probe (x), units lie
+    near a random contact.
 
     Parameters
     ----------
@@ -141,9 +145,26 @@ def place_units(counts: SpikeCounts, contacts_um: np.ndarray, seed: int) -> np.n
         shallow, deep = depth[known].min(), depth[known].max()
         if shallow < low - _MARGIN_UM or deep > high + _MARGIN_UM:
             depth = low + (depth - shallow) * (high - low) / max(deep - shallow, 1e-9)
-        y = np.where(known, depth, y)
+        y = np.where(known, depth, _among_neighbours(counts, depth, u[:, 2], y, (low, high)))
     z = _DEPTH_RANGE_UM[0] + u[:, 3] * (_DEPTH_RANGE_UM[1] - _DEPTH_RANGE_UM[0])
     return np.stack([x, y, z], axis=1)
+
+
+def _among_neighbours(
+    counts: SpikeCounts, depth: np.ndarray, u: np.ndarray, elsewhere: np.ndarray, bounds: tuple[float, float]
+) -> np.ndarray:
+    """Positions along the probe among the units of the same area whose depth is known, else ``elsewhere``."""
+    area = counts.unit_properties.get("area")
+    if area is None:
+        return elsewhere
+    area, placed = np.asarray(area).astype(str), elsewhere
+    for name in np.unique(area[np.isfinite(depth)]):
+        own = area == name
+        first, last = np.nanmin(depth[own]), np.nanmax(depth[own])
+        room = max(0.0, _AREA_UM - (last - first)) / 2.0
+        first, last = max(first - room, bounds[0]), min(last + room, bounds[1])
+        placed = np.where(own, first + u * (last - first), placed)
+    return placed
 
 
 def _fraction_along(counts: SpikeCounts, u: np.ndarray) -> np.ndarray:
