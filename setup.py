@@ -54,7 +54,7 @@ setup(
             "statsmodels>=0.14.4",
         ],
         "tune": ["ray[tune]>=2.40"],
-        "docs": ["numpydoc>=1.8", "sphinx>=8"],
+        "docs": ["numpydoc>=1.8", "pydata-sphinx-theme>=0.16", "sphinx>=8", "sphinx-gallery>=0.18"],
         "test": [
             "diffusers>=0.35",
             "h5py>=3.10",

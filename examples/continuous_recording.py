@@ -1,0 +1,65 @@
+"""
+Continuous recordings: no trials, any length
+============================================
+
+Spontaneous activity has no trials. It is cut into windows to learn from; the model can then run longer than any of
+them.
+"""
+
+import os
+from pathlib import Path
+
+import neo
+import numpy as np
+from matplotlib.figure import Figure
+
+import spikeinterface_gen as sig
+
+output = Path(os.environ.get("EXAMPLES_OUTPUT", "."))
+
+# %%
+# Three minutes of twelve units that are silent together and active together, at times of their own.
+
+rng = np.random.default_rng(0)
+noise = rng.normal(size=18000 + 400)
+drive = np.convolve(noise, np.exp(-np.arange(400) / 40), mode="same")[:18000]
+rates_hz = 6.0 * np.exp(1.2 * drive / drive.std())[:, None] * rng.uniform(0.5, 1.5, 12)
+spikes = rng.poisson(rates_hz * 0.01)
+trains = [
+    neo.SpikeTrain(np.sort(np.repeat(np.arange(18000), n) + rng.random(n.sum())) * 0.01, units="s", t_stop=180.0)
+    for n in spikes.T
+]
+
+# %%
+# ``window_s`` cuts them into windows. These share no time origin, and the container knows it.
+
+counts = sig.SpikeCounts.from_neo(trains, bin_size_ms=20.0, window_s=2.0)
+print(counts, "locked to a trial" if counts.trial_locked else "no time origin", sep=", ")
+
+# %%
+# A model of such windows has no notion of where in a trial it is: it may run on. Here five times as long.
+
+small = {"channels": 32, "num_blocks": 1, "denoiser_channels": 32, "num_latents": 3, "history_bins": 3}
+model = sig.LDNS(**small).fit(counts, num_steps=150, seed=0, progress=False)
+synthetic = model.sample(6, durations=10.0, seed=1)
+print(synthetic)
+
+# %%
+# Slow fluctuations go on across what would have been the borders of windows (dotted).
+
+figure = Figure(figsize=(9, 4), layout="constrained")
+recorded_count = spikes[:1000].reshape(500, 2, 12).sum(axis=1)
+for ax, title, activity in zip(
+    figure.subplots(2, 1, sharex=True),
+    ("recorded", "synthetic, in one piece"),
+    (recorded_count, synthetic.counts[0]),
+    strict=True,
+):
+    bins, units = np.nonzero(activity)
+    ax.plot(bins * 0.02, units, "|", color="black", markersize=4, markeredgewidth=0.6)
+    ax.fill_between(np.arange(500) * 0.02, activity.sum(axis=1) / 4 - 5, -5, color="#0072B2", alpha=0.5, linewidth=0)
+    for border_s in (2, 4, 6, 8):
+        ax.axvline(border_s, color="grey", linewidth=0.6, linestyle=":")
+    ax.set(title=title, ylabel="unit, and population count", ylim=(-5.5, 12), yticks=[0, 4, 8], xlim=(0, 10))
+ax.set_xlabel("time (s)")
+figure.savefig(output / "continuous_recording.png", dpi=110)
