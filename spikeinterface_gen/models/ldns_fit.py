@@ -86,7 +86,7 @@ def fit_networks(
     reports = {}
     _start_autoencoder(networks, train)
     task: AutoencoderTask | DenoiserTask = _autoencoder_task(networks, model_settings, train, held_out, settings.seed)
-    stage = _autoencoder_stage(train, model_settings)
+    stage = _autoencoder_stage(train, held_out, model_settings)
     reports[task.name] = _run(task, stage, settings, started, AUTOENCODER_UNTIL)
     if settings.refit:
         stage = _refit_stage(stage, reports[task.name])
@@ -200,19 +200,21 @@ def _denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCo
     )
 
 
-def _autoencoder_stage(train: SpikeCounts, model_settings: Mapping[str, Any]) -> StageSettings:
+def _autoencoder_stage(
+    train: SpikeCounts, held_out: SpikeCounts, model_settings: Mapping[str, Any]
+) -> StageSettings:
     weight_decay = model_settings["weight_decay"]
     if weight_decay is None:
         # The fewer bins, the more of what the weights could fit is noise.
         weight_decay = float(np.clip(2 * np.sqrt(12_000 / int(train.num_bins.sum())), 0.3, 2))
-    steps = int(np.clip(200 * train.num_trials / _batch_size(train), 1000, 3000))
+    steps = int(np.clip(200 * train.num_trials / _batch_size(train), 1000, 5000))
     return StageSettings(
         max_steps=steps,
-        learning_rate=4e-3,
+        learning_rate=8e-3,
         weight_decay=weight_decay,
         final_share=0.1,
         ema_decay=0.98,
-        evaluate_every=25,
+        evaluate_every=_evaluate_every(train, held_out),
         patience=10,
         clip=2.0,
     )
@@ -235,8 +237,18 @@ def _denoiser_stage(train: SpikeCounts) -> StageSettings:
 
 
 def _batch_size(train: SpikeCounts) -> int:
-    """Trials a step: 64, fewer of long ones, so that a step stays near 16 000 bins."""
-    return min(train.num_trials, max(8, min(64, 16384 // train.max_bins)))
+    """Trials a step: 64, fewer of long ones, so that a step stays near 4000 bins.
+
+    Many steps on few bins learn faster than few steps on many: on the Lorenz data, 16 trials a step reached in 100 s
+    the rates that 64 trials a step reached in 250 s.
+    """
+    return min(train.num_trials, max(4, min(64, 4096 // train.max_bins)))
+
+
+def _evaluate_every(train: SpikeCounts, held_out: SpikeCounts) -> int:
+    """Steps between evaluations, of which one takes a third of the time of training on as many bins: 10 % of it all."""
+    evaluation_steps = held_out.counts.size / (3 * _batch_size(train) * train.counts[0].size)
+    return max(25, round(10 * evaluation_steps))
 
 
 # ---- where quality is lost -------------------------------------------------------------------

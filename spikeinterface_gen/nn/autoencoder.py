@@ -57,7 +57,7 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Map latents ``z`` to log expected counts."""
-        h = nn.functional.gelu(z[..., None] * self.scale + self.shift, approximate="tanh")
+        h = nn.functional.silu(z[..., None] * self.scale + self.shift)
         return self.outlet(torch.cat([h, z[..., None]], dim=-1).flatten(-2))
 
 
