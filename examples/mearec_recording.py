@@ -12,6 +12,7 @@ from pathlib import Path
 import MEArec
 import numpy as np
 from matplotlib.figure import Figure
+from spikeinterface.core.generate import generate_templates
 
 import spikeinterface_gen as sig
 
@@ -33,12 +34,10 @@ print(spiketrains[0])
 # Templates are usually those of MEArec, simulated with NEURON: ``MEArec.gen_recordings(templates="templates.h5", …)``.
 # To need nothing but MEArec here, it is handed SpikeInterface's, at the places of our units.
 
-other = sig.generate_from_counts(counts, seed=2, folder=output / "other", overwrite=True, templates="spikeinterface")
-analyzer_like = other._session.templates
-dense_uv, before = analyzer_like.dense_uv(), analyzer_like.num_before
-frequency = recording.sampling_frequency
+frequency, before_ms, after_ms = recording.sampling_frequency, 1.0, 3.0
 contacts_um = recording.get_channel_locations()
-milliseconds = [1000 * n / frequency for n in (before, dense_uv.shape[1] - before)]
+places_um = recording.sorting.get_property("gt_unit_locations")
+dense_uv = generate_templates(contacts_um, places_um, frequency, ms_before=before_ms, ms_after=after_ms, seed=2)
 electrodes = {
     "electrode_name": "ours",
     "pos": contacts_um.tolist(),
@@ -51,11 +50,14 @@ electrodes = {
 templates = MEArec.TemplateGenerator(
     temp_dict={
         "templates": dense_uv.transpose(0, 2, 1).astype(float),
-        "locations": recording.sorting.get_property("gt_unit_locations")[:, [2, 0, 1]],
+        "locations": places_um[:, [2, 0, 1]],
         "rotations": np.zeros((5, 3)),
         "celltypes": np.array(["unit"] * 5),
     },
-    info={"params": {"dt": 1000 / frequency, "cut_out": milliseconds, "drifting": False}, "electrodes": electrodes},
+    info={
+        "params": {"dt": 1000 / frequency, "cut_out": [before_ms, after_ms], "drifting": False},
+        "electrodes": electrodes,
+    },
 )
 
 # %%
@@ -73,22 +75,26 @@ rendered = MEArec.gen_recordings(
     tmp_mode=None,
     verbose=False,
 )
-print(rendered.recordings.shape)
 
 # %%
-# One channel, twice: other waveforms and other noise, at the same times.
+# One channel, twice: other waveforms and other noise, at the same times. On average over its spikes, the trough of a
+# unit is where the ground truth says, in both.
 
-figure = Figure(figsize=(8, 3.4), layout="constrained")
-axes = figure.subplots(2, 1, sharex=True)
+figure = Figure(figsize=(9, 3.6), layout="constrained")
+axes = figure.subplots(2, 2, sharex="col", width_ratios=[2, 1])
 channel = int(np.abs(dense_uv[0]).max(axis=0).argmax())
-frames = recording.sorting.get_unit_spike_train(unit_id=recording.sorting.unit_ids[0])[:4]
-window = slice(frames[0] - 200, frames[-1] + 200)
-ours_uv = recording.get_traces(start_frame=window.start, end_frame=window.stop, return_in_uV=True)
-for ax, traces_uv, name in zip(
-    axes, (ours_uv, rendered.recordings[window]), ("spikeinterface_gen", "MEArec"), strict=True
+frames = recording.sorting.get_unit_spike_train(unit_id=recording.sorting.unit_ids[0])
+frames = frames[(frames > 100) & (frames < len(rendered.recordings) - 100)]
+shown = slice(frames[0] - 100, frames[0] + 3000)
+for row, name, traces_uv in zip(
+    axes, ("ours", "MEArec"), (recording.get_traces(return_in_uV=True), rendered.recordings), strict=True
 ):
-    ax.plot(np.arange(window.start, window.stop) / frequency * 1000, traces_uv[:, channel], color="0.3", linewidth=0.6)
-    ax.plot(frames / frequency * 1000, np.full(len(frames), 60.0), "v", markersize=5)
-    ax.set(ylabel=f"{name}\n(µV)")
-axes[1].set_xlabel("time (ms)")
+    row[0].plot(np.arange(shown.start, shown.stop) / 30, traces_uv[shown, channel], color="0.3", linewidth=0.6)
+    row[0].plot(frames[frames < shown.stop] / 30, np.full(np.sum(frames < shown.stop), 60.0), "v", markersize=5)
+    average_uv = np.mean([traces_uv[frame - 30 : frame + 60, channel] for frame in frames], axis=0)
+    row[1].plot(np.arange(-30, 60) / 30, average_uv)
+    row[0].set(ylabel=f"{name} (µV)")
+    print(f"{name}: trough {average_uv.argmin() - 30} frames after the true spike times")
+axes[1, 0].set_xlabel("time (ms)")
+axes[1, 1].set_xlabel("time from the spike (ms)")
 figure.savefig(output / "mearec_recording.png", dpi=110)
