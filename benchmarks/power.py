@@ -179,16 +179,18 @@ def main() -> None:
     if len(options.false_alarms) != len(options.trials):
         parser.error("--false-alarms needs a number for each of --trials")
     simulator, outcomes = Simulator(options.units), Outcomes(OUTCOMES)
-    for num_trials, number in zip(options.trials, options.false_alarms, strict=True):
-        size = f"{options.units} units, {num_trials} trials"
+    sizes = [f"{options.units} units, {num_trials} trials" for num_trials in options.trials]
+    for size, num_trials in zip(sizes, options.trials, strict=True):
         for seed in range(options.seeds):
             for name in DEFECTS:
                 outcomes.add(size, name, seed, planted, simulator, name, num_trials, seed)
+    record("power", summarised(outcomes))
+    for size, num_trials, number in zip(sizes, options.trials, options.false_alarms, strict=True):
         for seed in range(number):
             outcomes.add(size, REAL, seed, nothing, simulator, num_trials, seed)
             if seed % 20 == 19:
                 record("power", summarised(outcomes))
-        record("power", summarised(outcomes))
+    record("power", summarised(outcomes))
 
 
 if __name__ == "__main__":

@@ -17,12 +17,13 @@ from spikeinterface_gen.validation.interspike import interior_times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
     from spikeinterface_gen.validation.comparison import Comparison
     from spikeinterface_gen.validation.report import ValidationReport
 
-__all__ = ["plot_rasters", "plot_validation"]
+__all__ = ["figure_style", "new_figure", "plot_rasters", "plot_validation"]
 
 REAL, SYNTHETIC, FLOOR, FLAGGED = "#0072B2", "#D55E00", "#8C8C8C", "#AA3377"
 _GROUP_STYLES = ("-", "--", "-.", ":")
@@ -70,8 +71,8 @@ def plot_rasters(
         Units are sorted by their real rate, the fastest at the bottom, on both sides alike.
     """
     check_same_population(real, synthetic)
-    with _style():
-        figure = _figure(10.0, 4.5)
+    with figure_style():
+        figure = new_figure(10.0, 4.5)
         left, right = figure.subplots(1, 2, sharex=True, sharey=True)
         _rasters(left, right, real, synthetic, num_trials, first_trial, max_units)
     return figure
@@ -89,8 +90,8 @@ def plot_validation(report: ValidationReport) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    with _style():
-        figure = _figure(11.0, 17.0)
+    with figure_style():
+        figure = new_figure(11.0, 17.0)
         rows: Any = figure.subfigures(6, 1, height_ratios=[0.22, 1.3, 1, 1, 1, 1.9])
         origin = (
             "held-out against training trials" if report.has_train else "one half of the real trials against the other"
@@ -165,6 +166,7 @@ def _rasters(
             ylim=(-1, len(order)),
         )
     left.set_ylabel("unit, fastest at the bottom")
+    _whole_numbers(left.yaxis)
 
 
 def _population(ax: Axes, report: ValidationReport) -> None:
@@ -177,6 +179,7 @@ def _population(ax: Axes, report: ValidationReport) -> None:
     ax.set(xlabel="spikes of all units in a bin", ylabel="share of bins", ylim=(0, None))
     occupied = [np.flatnonzero(p.population_shares > 2e-4) for p in report.profiles.values()]
     ax.set_xlim(min(o[0] for o in occupied) - 1, max(o[-1] for o in occupied) + 1)
+    _whole_numbers(ax.xaxis)
     ax.legend(loc="upper right")
 
 
@@ -256,7 +259,11 @@ def _correlations(ax: Axes, report: ValidationReport) -> None:
         cmap=colours,
         extent=(low, high, low, high),
     )
-    ax.figure.colorbar(image, ax=ax, label="pairs", shrink=0.75, pad=0.02)
+    bar = ax.figure.colorbar(image, ax=ax, label="pairs", shrink=0.75, pad=0.02)
+    most = max(float(image.get_array().max()), 1.0)
+    ticks = [m * 10.0**e for e in range(7) for m in (1, 2, 5) if m * 10.0**e <= most]
+    bar.set_ticks(ticks, labels=[f"{t:g}" for t in ticks])
+    bar.minorticks_off()
     ax.plot((low, high), (low, high), color="black", linewidth=0.7)
     ax.set(xlim=(low, high), ylim=(low, high))
     comparison = report.comparisons.get("correlation")
@@ -346,13 +353,21 @@ def _logarithmic(ax: Axes, low: float, high: float) -> None:
         axis.set_ticks(ticks, [f"{t:g}" for t in ticks])
 
 
-def _figure(width: float, height: float) -> Figure:
+def _whole_numbers(axis: Axis) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True))
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure of this size in inches that pyplot does not know of."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _style() -> Any:
+def figure_style() -> Any:
+    """Context in which figures have the style of this package."""
     from matplotlib import rc_context
 
     return rc_context(_STYLE)

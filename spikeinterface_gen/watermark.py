@@ -112,6 +112,9 @@ def find_watermark(
     False
     """
     secret = key_bytes(key)
+    for name, value in (("bin_size_ms", bin_size_ms), ("sampling_frequency", sampling_frequency)):
+        if value is not None and not (np.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be a positive number; got {value}.")
     if not 0 < false_alarms < 1:
         raise ValueError(f"false_alarms must lie between 0 and 1; got {false_alarms}.")
     trains, frequency, annotations = _trains_of(data, sampling_frequency)

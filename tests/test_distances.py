@@ -174,15 +174,19 @@ def noisy(truth, seed, num_trials=60):
 def share_of_signal(trials):
     """From the correlation of random halves."""
     halves = [np.split(np.random.default_rng(k).permutation(len(trials)), 2) for k in range(5)]
-    return spearman_brown([correlation(*(trials[half].mean(axis=0) for half in pair)) for pair in halves])
+    found = [correlation(*(trials[half].mean(axis=0) for half in pair)) for pair in halves]
+    return spearman_brown(found, trials.shape[1])
 
 
 def test_reliability_is_the_share_of_signal():
     truth = np.random.default_rng(11).normal(0, 0.5, 2000)
     noise_variance = 3.0**2 / 60
     assert share_of_signal(noisy(truth, 0)) == pytest.approx(truth.var() / (truth.var() + noise_variance), abs=0.05)
-    assert share_of_signal(noisy(np.zeros(2000), 1)) == pytest.approx(0, abs=0.1)
-    assert np.isnan(spearman_brown([float("nan")]))
+    # Of noise alone there is nothing to say, rather than a number that a division by it would blow up.
+    assert np.isnan(share_of_signal(noisy(np.zeros(2000), 1)))
+    assert np.isnan(spearman_brown([float("nan")], 100))
+    assert np.isnan(spearman_brown([0.19], 100))
+    assert spearman_brown([0.3, 0.2], 100) == pytest.approx(0.5 / 1.25)
 
 
 def test_agreement_is_freed_of_noise():
@@ -279,7 +283,7 @@ def chi(rng, rows, dof=8):
 def test_of_twelve_metrics_without_a_difference_anything_is_flagged_in_one_case_of_twenty():
     rng = np.random.default_rng(0)
     flagged = [(maximum_test(chi(rng, 200), [False] * 12)[0] <= 0.05).any() for _ in range(600)]
-    assert 0.025 < np.mean(flagged) < 0.08
+    assert 0.02 < np.mean(flagged) < 0.065  # 4 %: the rest of the 5 is for memorisation
 
 
 def test_a_difference_of_the_detectable_size_is_flagged_in_four_cases_of_five():
@@ -300,7 +304,7 @@ def test_step_down_tests_what_is_left_without_what_was_found():
     distances = chi(rng, 200)
     distances[0, :3] = 9.0
     p, scores, _ = maximum_test(distances, [False] * 12)
-    np.testing.assert_allclose(p[:3], 1 / 200)
+    np.testing.assert_allclose(p[:3], 1.25 / 200)  # a fifth of the 5 % is for memorisation
     assert (p[3:] > 0.05).all()
     assert (scores[:3] > 10).all()
 
@@ -358,6 +362,7 @@ def test_copies_are_found_whatever_their_dtype():
     real, other = correlated(20, 28), correlated(10, 29)
     mixed = SpikeCounts(np.concatenate([other.counts, real.counts[3:7]]).astype(np.uint16), 10.0)
     assert num_copies(mixed, real) == 4
+    assert num_copies(mixed, real[:5], real[4:], other) == 14  # of the union, each trial once
     assert num_copies(other, real) == 0
     silent = SpikeCounts(np.zeros((4, 40, 30), np.uint8), 10.0)
     assert num_copies(silent, silent) == 0

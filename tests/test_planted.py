@@ -55,10 +55,11 @@ def test_copies_of_training_trials_are_called_so():
     (copied,) = [defect for defect in DEFECTS.values() if "memorisation" in defect.named_by]
     small = Simulator(num_units=8, num_bins=300)
     real, train = small.draw(40, 500), small.draw(80, training_seed(0))
-    report = validate(real, copied.make(small, 40, 0), train=train, num_splits=2, num_permutations=99)
+    copies = copied.make(small, 40, 0)
+    report = validate(real, copies, train=train, num_splits=2, num_permutations=99, thorough=False)
     assert report.num_copies == 40
     assert report.membership.found
-    assert report.flagged == []
+    assert report.flagged == ["memorisation"]
 
 
 def test_the_simulator_has_what_its_defects_take_away():

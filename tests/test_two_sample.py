@@ -200,8 +200,9 @@ def test_good_trials_pass_and_lie_at_their_floor(real):
 
 
 def test_copies_are_too_close(real):
-    report = two_sample_tests(real, real, num_permutations=399, num_splits=5)
+    report = two_sample_tests(real, real, num_permutations=99, num_splits=5)
     assert report.too_close
+    assert report.p_joint_closer == 0.01
     assert not report.flagged
     assert "copies" in report.summary()
     assert report.tests["mean_discrepancy"].distance == pytest.approx(0.0, abs=1e-6)
@@ -238,6 +239,12 @@ def test_the_same_seed_gives_the_same_report(real):
     assert first.table.equals(again.table)
     other = two_sample_tests(real, population(seed=2), num_permutations=49, num_splits=3, seed=1)
     assert not first.table.equals(other.table)
+
+
+def test_relabellings_too_few_to_recognise_copies_are_said_so(real):
+    report = two_sample_tests(real, real, num_permutations=98, num_splits=2)
+    assert not report.too_close
+    assert "98 relabellings are too few to recognise copies; that needs 99." in report.summary()
 
 
 def test_few_trials_leave_out_the_floors():

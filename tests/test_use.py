@@ -78,6 +78,21 @@ def test_scores_are_those_of_scikit_learn():
     assert found[0] == pytest.approx(r2_score(y, guess))
 
 
+def test_more_features_than_trials_are_rotated_without_a_difference():
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(1)
+    x, x_test = rng.normal(size=(30, 80)), rng.normal(size=(50, 80))
+    y = (x[:, 0] + rng.normal(size=30) > 0).astype(int)
+    found = decoding._classify(x, y, np.arange(30), x_test)
+    z, z_test = (x - x.mean(axis=0)) / x.std(axis=0), (x_test - x.mean(axis=0)) / x.std(axis=0)
+    plain = [
+        LogisticRegression(C=c, class_weight="balanced", max_iter=300, tol=1e-6).fit(z, y).predict(z_test)
+        for c in 10.0 ** np.arange(-4, 1)
+    ]
+    assert max(np.mean(found == guess) for guess in plain) > 0.97
+
+
 def test_resampled_trials_are_weighted_as_if_they_were_repeated():
     rng = np.random.default_rng(0)
     y, guess = rng.normal(size=(10, 1)), rng.normal(size=(10, 1))

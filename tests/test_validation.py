@@ -15,8 +15,8 @@ from spikeinterface_gen.models.psth import PSTHPoisson
 from spikeinterface_gen.validation.distances import METRICS, compare, floors
 from spikeinterface_gen.validation.profile import correlation_groups
 
-# So few relabellings are enough for what is tested here.
-validate = partial(spikeinterface_gen.validate, num_permutations=99)
+# So few relabellings, and the statistics alone, are enough for most of what is tested here.
+validate = partial(spikeinterface_gen.validate, num_permutations=99, thorough=False)
 
 
 def session(num_trials=200, units=16, bins=30, seed=0):
@@ -34,7 +34,7 @@ def parts():
 @pytest.fixture(scope="module")
 def report(parts):
     train, real, _ = parts
-    return validate(real, PSTHPoisson().fit(train).sample(40, seed=1), train=train)
+    return validate(real, PSTHPoisson().fit(train).sample(40, seed=1), train=train, thorough=True)
 
 
 def test_the_table_has_every_metric_and_is_what_compare_and_floors_say(parts, report):
@@ -60,6 +60,12 @@ def test_what_independent_units_lack_is_flagged_and_rates_are_not(report):
     assert flagged[["population_count", "correlation"]].all()
     assert not flagged["rate"]
     assert 0.25 < report.membership.auc < 0.75
+    assert not report.memorised
+    assert report.whole_trials.flagged
+    assert not report.whole_trials.too_close
+    (use,) = report.use
+    assert use.scores["real"] > 0
+    assert use.share < 0.5
 
 
 def test_real_trials_are_not_flagged(parts):
@@ -81,7 +87,8 @@ def test_the_summary_says_what_was_compared(report):
     summary = report.summary()
     for words in ("40 synthetic trials (PSTHPoisson, seed 1)", "16 units", "bins of 10 ms", "20 random splits",
                   "Told apart from real trials by: ", "smallest differences", "5 % false alarms",
-                  "pairwise correlation", "membership-inference AUC"):  # fmt: skip
+                  "pairwise correlation", "membership-inference AUC", "Whole trials were compared by 3 distances",
+                  "bits per spike after training on synthetic trials"):  # fmt: skip
         assert words in summary
     assert "\n" not in summary
     assert "nan" not in summary
@@ -224,11 +231,74 @@ def test_real_trials_in_place_of_synthetic_ones_are_called_copies(parts):
     train, real, _ = parts
     report = validate(real, real, num_splits=4)
     assert report.num_copies == 40
-    assert report.flagged == []
+    assert report.flagged == ["memorisation"]
     assert "40 synthetic trials equal a real trial spike by spike" in report.summary()
     copied = validate(real, train[:40], train=train, num_splits=4)
     assert copied.num_copies == 40
     assert copied.membership.found
+    assert copied.flagged == ["memorisation"]
+    of_both = SpikeCounts(np.concatenate([train.counts[:10], real.counts[:30]]), 10.0, unit_ids=real.unit_ids)
+    assert validate(real, of_both, train=train, num_splits=2).num_copies == 40
+
+
+def test_real_trials_that_were_touched_up_are_no_copies_but_too_close(parts):
+    _, real, _ = parts
+    counts = real.counts.copy()
+    for trial in counts:
+        first = np.argwhere(trial)[0]
+        trial[tuple(first)] -= 1
+    report = validate(real, SpikeCounts(counts, 10.0, unit_ids=real.unit_ids), num_splits=2, thorough=True)
+    assert report.num_copies == 0
+    assert report.flagged == ["memorisation"]
+    assert "they look like copies" in report.summary()
+
+
+def test_one_condition_is_no_division(parts):
+    train, real, other = (
+        SpikeCounts(c.counts, 10.0, covariates={"side": np.full(c.num_trials, "left"), "depth": np.ones(c.num_trials)})
+        for c in parts
+    )
+    report = validate(real, other, train=train, num_splits=2, thorough=True)
+    assert report.by_part.empty
+    assert [use.score for use in report.use] == ["bits per spike"]
+    assert report.notes == []
+    assert np.isfinite(report.table["ratio"].to_numpy()).all()
+
+
+def test_conditions_are_decoded(parts):
+    train, real, other = (
+        SpikeCounts(c.counts, 10.0, covariates={name: np.arange(c.num_trials) % 2 for name in "abcd"}) for c in parts
+    )
+    report = validate(real, other, train=train, num_splits=2, thorough=True)
+    assert [use.task for use in report.use[1:]] == [f"Decoding of {name}" for name in "abc"]
+    assert any("Of 4 covariates 3 were decoded" in note for note in report.notes)
+
+
+def test_what_few_trials_do_not_allow_is_said(parts):
+    train, real, other = parts
+    report = validate(real[:8], other, train=train, num_splits=2, thorough=True)
+    assert report.whole_trials is None
+    assert report.use == []
+    assert any(note.startswith("Whole trials were not compared: real has 8 trials") for note in report.notes)
+    assert any(note.startswith("Co-smoothing is left out: test has 8 trials") for note in report.notes)
+
+
+def test_an_encoder_adds_the_distance_of_its_latents(parts):
+    _, real, other = parts
+
+    class Sums:
+        def encode(self, counts):
+            return counts.counts.sum(axis=2, keepdims=True).astype(float)
+
+    report = validate(real, other, encoder=Sums(), num_splits=2, thorough=True)
+    assert "frechet_distance" in report.whole_trials.tests
+
+    class Wrong:
+        def encode(self, counts):
+            raise ValueError("of another population")
+
+    with pytest.raises(ValueError, match="of another population"):
+        validate(real, other, encoder=Wrong(), num_splits=2, thorough=True)
 
 
 def test_averages_have_intervals_that_hold_the_truth(parts, report):
@@ -272,7 +342,8 @@ def test_the_page_stands_alone(report, tmp_path):
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert "data:image/png;base64," in page
     assert report.membership.summary().split(" (")[0] in page
-    assert page.count("<tr") == 2 * (len(report.table) + 1)
+    # A row each and a head: metrics, averages, distances of whole trials, use.
+    assert page.count("<tr") == 2 * (len(report.table) + 1) + 4 + 2
     assert "so many trials would show" in " ".join(page.split())
     assert "Synthetic spikes" in page
     assert list(tmp_path.iterdir()) == [path]

@@ -285,3 +285,7 @@ def test_awkward_input():
         one.to_neo(watermark_key="")
     with pytest.raises(ValueError, match="false_alarms"):
         find_watermark(one.to_neo(), KEY, false_alarms=0.0)
+    for name in ("bin_size_ms", "sampling_frequency"):
+        for value in (0.0, -10.0, np.nan, np.inf):
+            with pytest.raises(ValueError, match=f"{name} must be a positive number; got {value}"):
+                find_watermark(one.to_neo(), KEY, **{name: value})

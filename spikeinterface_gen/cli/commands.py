@@ -142,7 +142,7 @@ def validate(options: Namespace) -> Result:
     say(f"{synthetic}\nagainst {real}")
     report = compare(real, synthetic, train=train_or_none, num_splits=options.splits, seed=options.seed)
     table = report.table
-    flagged = [str(name) for name in table.index[table["flagged"].astype(bool)]]
+    flagged = report.flagged
     result = {
         "summary": report.summary(),
         "flagged": flagged,

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeinterface_gen.validation.design import Design, Side, batches
+from spikeinterface_gen.validation.layout import Layout
 from spikeinterface_gen.validation.metrics import Metric
 from spikeinterface_gen.validation.permutation import LEVEL, MaximumTest
-from spikeinterface_gen.validation.reliability import agreement, correlation, excess, spearman_brown
+from spikeinterface_gen.validation.reliability import agreement, correlation, excess, more_than_chance, spearman_brown
 
 __all__ = ["Comparison", "compare_metrics"]
 
@@ -50,7 +51,7 @@ class Comparison:
         See :mod:`spikeinterface_gen.validation.reliability`; NaN for histograms.
     of_ceiling : float
         Plain correlation of real and synthetic values over units or pairs, as a share of that of real and
-        other real values (median over splits); NaN for histograms.
+        other real values (median over splits); NaN for histograms, and where real values agree by chance only.
     num_elements, num_left_out : int
         Units, pairs or bins of the comparison, and those left out because a side says too little of them.
     """
@@ -141,6 +142,7 @@ def compare_metrics(
         low, high = _interval(of_metric.values / of_metric.floors, design.overlap)
         over, agreed = corrected.get(name, (float("nan"), float("nan")))
         with_synthetic, with_real = np.median(of_metric.plain, axis=0)
+        ceiling = more_than_chance(with_real, _num_independent(metric, design.sums.layout))
         num_elements = int(np.median(of_metric.used))
         comparisons[name] = Comparison(
             metric=metric,
@@ -153,7 +155,7 @@ def compare_metrics(
             detectable=test.detectable[name],
             excess=over,
             agreement=agreed,
-            of_ceiling=float(with_synthetic / with_real) if with_real > 0 else float("nan"),
+            of_ceiling=float(with_synthetic / ceiling),
             num_elements=num_elements,
             num_left_out=max(of_metric.capacity - num_elements, 0),
         )
@@ -224,10 +226,19 @@ def _reliabilities(
             [
                 correlation(np.where(defined[name], metric.statistic(first), np.nan), metric.statistic(second))
                 for first, second in zip(*halves, strict=True)
-            ]
+            ],
+            _num_independent(metric, design.sums.layout),
         )
         for name, metric in metrics.items()
     }
+
+
+def _num_independent(metric: Metric, layout: Layout) -> int:
+    """Units, or pairs of units, that a statistic is of: its lags or bins say no more, nor do triplets than pairs."""
+    if metric.elements == "units":
+        return layout.num_units
+    number = len(layout.correlation_units if metric.name == "correlation" else layout.pair_units)
+    return max(number * (number - 1) // 2, 1)
 
 
 def _num_elements(metric: Metric, values: np.ndarray) -> int:

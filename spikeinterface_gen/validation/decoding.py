@@ -97,6 +97,15 @@ class UseReport:
         columns = ["score", "low", "high", "above_chance"]
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("trained_on")
 
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{name} {value:.3g}" for name, value in self.scores.items())
+        return f"UseReport of {self.task}: {self.score} of {scores}; chance {self.chance:.3g}; see .table, .summary()"
+
+    def _repr_html_(self) -> str:
+        from spikeinterface_gen.html_repr import report_html
+
+        return report_html(self)
+
     def summary(self) -> str:
         """Return what was found, in two sentences."""
         intervals = {name: np.quantile(values, [0.025, 0.975]) for name, values in self.resampled.items()}
@@ -254,20 +263,24 @@ def smoothed_counts(counts: SpikeCounts) -> np.ndarray:
 def _classify(x: np.ndarray, y: np.ndarray, groups: np.ndarray, x_test: np.ndarray) -> np.ndarray:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
-    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     fewest = int(np.unique(y, return_counts=True)[1].min())
     if len(np.unique(y)) < 2 or fewest < 2:
         raise ValueError(f"every class needs at least 2 trials to train on; the rarest has {fewest}.")
-    decoder = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=300, tol=1e-3))
+    scaler = StandardScaler().fit(x)
+    z, z_test = scaler.transform(x), scaler.transform(x_test)
+    if z.shape[1] > len(z):
+        # The penalty is the same after a rotation, and only the directions that the trials span can be learned.
+        directions = np.linalg.svd(z, full_matrices=False)[2].T
+        z, z_test = z @ directions, z_test @ directions
     search = GridSearchCV(
-        decoder,
-        {"logisticregression__C": 10.0 ** np.arange(-4, 1)},
+        LogisticRegression(class_weight="balanced", max_iter=300, tol=1e-3),
+        {"C": 10.0 ** np.arange(-4, 1)},
         scoring="balanced_accuracy",
         cv=StratifiedKFold(min(5, fewest)),
     )
-    return search.fit(x, y).predict(x_test)
+    return search.fit(z, y).predict(z_test)
 
 
 def _regress(x: np.ndarray, y: np.ndarray, groups: np.ndarray, x_test: np.ndarray) -> np.ndarray:

@@ -10,7 +10,9 @@ The agreement of two populations is their correlation, corrected for attenuation
 
     agreement = corr(real, synthetic) / √(reliability of real · reliability of synthetic)
 
-It reaches 1 for equal signals however few the trials, where the plain correlation stays below.
+It reaches 1 for equal signals however few the trials, where the plain correlation stays below. Where noise covers the
+signal, the correction divides by what may as well be zero: of n elements that share nothing, correlations spread with
+a standard deviation of 1/√n, and what is below twice that counts as none.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["agreement", "correlation", "excess", "spearman_brown"]
+__all__ = ["agreement", "correlation", "excess", "more_than_chance", "spearman_brown"]
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -34,21 +36,28 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sum(x * y) / scale) if scale > 0 else float("nan")
 
 
-def spearman_brown(correlations: Sequence[float]) -> float:
+def more_than_chance(r: float, num_elements: int) -> float:
+    """Return a correlation over so many elements, NaN where it is within two standard deviations of none."""
+    return r if r > 2.0 / np.sqrt(num_elements) else float("nan")
+
+
+def spearman_brown(correlations: Sequence[float], num_elements: int) -> float:
     """Return the share of signal in the variance of a statistic, from how halves of the trials correlate in it.
 
     Parameters
     ----------
     correlations : sequence of float
         Of the statistic on two disjoint halves, for several halvings.
+    num_elements : int
+        Units or pairs that they are over.
 
     Returns
     -------
     float
-        NaN where a half is constant. May be negative where noise covers everything.
+        NaN where a half is constant, or noise covers everything.
     """
-    r = float(np.mean(correlations))
-    return 2 * r / (1 + r) if r > -1 else float("nan")
+    r = more_than_chance(float(np.mean(correlations)), num_elements)
+    return 2 * r / (1 + r)
 
 
 def agreement(plain: float, real_reliability: float, synthetic_reliability: float) -> float:

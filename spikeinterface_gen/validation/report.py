@@ -12,14 +12,18 @@ from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.validation.breakdown import Part, by_area, by_condition, conditions
 from spikeinterface_gen.validation.comparison import Comparison, compare_metrics
 from spikeinterface_gen.validation.copies import num_copies
+from spikeinterface_gen.validation.decoding import UseReport
 from spikeinterface_gen.validation.design import Design, equal_number
 from spikeinterface_gen.validation.distances import check_same_population
 from spikeinterface_gen.validation.estimates import Estimate, summarise
 from spikeinterface_gen.validation.layout import MAX_CORRELATION_UNITS, MAX_PAIR_UNITS, Layout
+from spikeinterface_gen.validation.lengths import same_longest
 from spikeinterface_gen.validation.metrics import METRICS, PAPER_METRICS
 from spikeinterface_gen.validation.permutation import LEVEL, MaximumTest, permutation_test
 from spikeinterface_gen.validation.privacy import Membership, membership_inference
 from spikeinterface_gen.validation.profile import Profile, correlation_groups, profile
+from spikeinterface_gen.validation.two_sample import Encoder, TwoSampleReport, two_sample_tests
+from spikeinterface_gen.validation.use import use_of
 from spikeinterface_gen.validation.words import capital
 
 if TYPE_CHECKING:
@@ -50,6 +54,10 @@ class ValidationReport:
         Synthetic trials that equal a real or training trial spike by spike.
     membership : Membership or None
         Whether the model memorised; None without ``train``.
+    whole_trials : TwoSampleReport or None
+        Two-sample tests of whole trials, at 5 % for themselves; None where trials are too few.
+    use : list of UseReport
+        What decoders learn from synthetic trials; empty without ``train``.
     notes : list of str
         What was left out or cut, and why.
     real, synthetic : SpikeCounts
@@ -70,6 +78,8 @@ class ValidationReport:
     parts: list[Part]
     num_copies: int
     membership: Membership | None
+    whole_trials: TwoSampleReport | None
+    use: list[UseReport]
     notes: list[str]
     real: SpikeCounts
     synthetic: SpikeCounts
@@ -87,11 +97,12 @@ class ValidationReport:
         ``value``: distance of synthetic from real trials; ``floor``: of other real trials from them;
         ``ratio`` of the two (all three medians over the splits) and its 95 % interval ``low`` to ``high``;
         ``flagged``: the permutation test of the maximum over all metrics tells the trials apart by this one, with
-        adjusted probability ``p`` at most 0.05; ``detectable``: the smallest difference beyond sampling noise that it
-        would flag in four cases out of five, in the unit of value and floor; ``excess`` and ``agreement``: see
-        :mod:`spikeinterface_gen.validation.reliability`; ``of_ceiling``: plain correlation of real and
-        synthetic values, as a share of that of real and other real ones; ``n`` of what ``elements`` says;
-        ``unit`` of value and floor.
+        adjusted probability ``p`` at most 0.05 (memorisation, which shares these 5 %, is in :attr:`flagged`);
+        ``detectable``: the smallest difference beyond sampling noise that it would flag in four cases out of five, in
+        the unit of value and floor; ``excess`` and ``agreement``: see
+        :mod:`spikeinterface_gen.validation.reliability`; ``of_ceiling``: plain correlation of real and synthetic
+        values, as a share of that of real and other real ones; ``n`` of what ``elements`` says; ``unit`` of value and
+        floor.
         """
         import pandas as pd
 
@@ -129,10 +140,24 @@ class ValidationReport:
         return table.set_index(["of", "part", "metric"])
 
     @property
+    def memorised(self) -> bool:
+        """Whether synthetic trials are copies of real ones, or give away which trials the model was trained on.
+
+        Without ``train``: or are closer to real trials, as a whole, than fresh ones would be. At 1 %.
+        """
+        if self.membership is not None:
+            return self.num_copies > 0 or self.membership.found
+        return self.num_copies > 0 or (self.whole_trials is not None and self.whole_trials.too_close)
+
+    @property
     def flagged(self) -> list[str]:
-        """Names of the metrics that tell synthetic from real trials, the most conspicuous first."""
+        """Names of what tells synthetic from fresh real trials: "memorisation", metrics, the most conspicuous first.
+
+        Anything at all in at most 5 % of cases where there is nothing to find.
+        """
         flagged = [c for c in self.comparisons.values() if c.flagged]
-        return [c.metric.name for c in sorted(flagged, key=lambda c: -c.score)]
+        memorised = ["memorisation"] if self.memorised else []
+        return memorised + [c.metric.name for c in sorted(flagged, key=lambda c: -c.score)]
 
     def summary(self) -> str:
         """Return what was found, in one paragraph that a methods section could carry."""
@@ -172,10 +197,12 @@ def validate(
     synthetic: SpikeCounts,
     *,
     train: SpikeCounts | None = None,
+    encoder: Encoder | None = None,
     num_splits: int = 20,
     num_permutations: int = 199,
     seed: int = 0,
     paper: bool = False,
+    thorough: bool = True,
 ) -> ValidationReport:
     """Compare synthetic spikes with real ones, each statistic beside what real trials would reach.
 
@@ -189,6 +216,9 @@ def validate(
     train : SpikeCounts, optional
         The real trials that the model was fitted to. Floors are then distances of training from ``real``
         trials, at most half of ``train`` at a time, and memorisation is tested. Without it, ``real`` is halved.
+    encoder : Encoder, optional
+        What turns trials into latents, such as a fitted model other than the one tested: adds the Fréchet distance of
+        latents to the tests of whole trials.
     num_splits : int
         Random splits, at least 2.
     num_permutations : int
@@ -197,6 +227,9 @@ def validate(
         The splits and relabellings follow from it.
     paper : bool
         The four metrics of the LDNS paper as published; see :mod:`spikeinterface_gen.validation.distances`.
+    thorough : bool
+        Test whole trials too (:func:`two_sample_tests`), and with ``train`` what synthetic trials teach
+        (:func:`co_smoothing`, :func:`decode_covariate`).
 
     Returns
     -------
@@ -231,7 +264,7 @@ def validate(
             f"{real.num_trials} real and {num_train or 'no'} training trials are too few for a floor; "
             "it needs two trials in train, or without it two in real."
         )
-    real, synthetic, train, notes = _same_longest(real, synthetic, train)
+    real, synthetic, train, notes = same_longest(real, synthetic, train)
     layout = Layout.of(*(counts for counts in (real, synthetic, train) if counts is not None), seed=seed)
     design = Design(real, synthetic, train, number, seed=seed, layout=layout)
     metrics = {**METRICS, **(PAPER_METRICS if paper else {})}
@@ -248,9 +281,15 @@ def validate(
     membership = None
     if train is not None and min(real.num_trials, train.num_trials) >= 3:
         membership = membership_inference(synthetic, train, real, seed=seed)
+    whole_trials, use, of_extras = None, [], []
+    if thorough:
+        whole_trials, of_extras = _whole_trials(real, synthetic, train, encoder, num_permutations, num_splits, seed)
+        if train is not None:
+            use, of_use = use_of(train, synthetic, real, seed=seed)
+            of_extras += of_use
 
     notes += [f"{capital(metrics[name].label)} is left out: {reason}." for name, reason in left_out.items()]
-    notes += _notes(layout, test, comparisons) + of_conditions_notes
+    notes += _notes(layout, test, comparisons) + of_conditions_notes + of_extras
     if train is not None and membership is None:
         notes.append("Memorisation was not tested: fewer than 3 training or held-out trials.")
     first = design.splits(1)[0]
@@ -265,6 +304,8 @@ def validate(
         parts=parts + of_conditions,
         num_copies=copies,
         membership=membership,
+        whole_trials=whole_trials,
+        use=use,
         notes=notes,
         real=real,
         synthetic=synthetic,
@@ -275,6 +316,34 @@ def validate(
         seed=seed,
         has_train=train is not None,
     )
+
+
+def _whole_trials(
+    real: SpikeCounts,
+    synthetic: SpikeCounts,
+    train: SpikeCounts | None,
+    encoder: Encoder | None,
+    num_permutations: int,
+    num_splits: int,
+    seed: int,
+) -> tuple[TwoSampleReport | None, list[str]]:
+    try:
+        report = two_sample_tests(
+            real,
+            synthetic,
+            train=train,
+            encoder=encoder,
+            num_permutations=num_permutations,
+            num_splits=num_splits,
+            seed=seed,
+        )
+    except ValueError as error:
+        # The populations are known to fit each other: there is too little to compare. What is wrong with an encoder
+        # is for who gave it.
+        if encoder is not None:
+            raise
+        return None, [f"Whole trials were not compared: {error}"]
+    return report, []
 
 
 def _averages(design: Design, comparisons: dict[str, Comparison]) -> dict[str, tuple[Estimate, Estimate]]:
@@ -300,32 +369,3 @@ def _notes(layout: Layout, test: MaximumTest, comparisons: dict[str, Comparison]
     if left_out:
         notes.append(f"Left out on all sides, because one has too few spikes, in: {', '.join(left_out)}.")
     return notes
-
-
-def _same_longest(
-    real: SpikeCounts, synthetic: SpikeCounts, train: SpikeCounts | None
-) -> tuple[SpikeCounts, SpikeCounts, SpikeCounts | None, list[str]]:
-    """Cut all to the shortest of the longest trials: longer ones would hold longer intervals."""
-    given = [counts for counts in (real, synthetic, train) if counts is not None]
-    longest = min(counts.max_bins for counts in given)
-    notes = []
-    if any(counts.max_bins > longest for counts in given):
-        notes.append(f"Trials were cut to their first {longest} bins, the longest trial that all sides have.")
-    cut = [_first_bins(counts, longest) for counts in given]
-    return cut[0], cut[1], cut[2] if train is not None else None, notes
-
-
-def _first_bins(counts: SpikeCounts, num_bins: int) -> SpikeCounts:
-    if counts.max_bins <= num_bins:
-        return counts
-    return SpikeCounts(
-        counts.counts[:, :num_bins],
-        counts.bin_size_ms,
-        unit_ids=counts.unit_ids,
-        num_bins=np.minimum(counts.num_bins, num_bins),
-        covariates={name: v[:, :num_bins] if v.ndim == 3 else v for name, v in counts.covariates.items()},
-        unit_properties=counts.unit_properties,
-        t_starts_s=counts.t_starts_s,
-        trial_locked=counts.trial_locked,
-        annotations=counts.annotations,
-    )

@@ -13,7 +13,8 @@ family of all distances, the smallest of their p-values is set against the small
 Value and floor are of equally many trials, over random splits as everywhere in this package: the floor is the
 distance of training trials (without them, of one half of the real trials) from real ones.
 
-Synthetic trials that are *closer* to real ones than chance allows are copies of them; ``p_closer`` tells.
+Synthetic trials that are *closer* to real ones than chance allows are copies of them: ``p_closer`` of each distance
+tells, and ``p_joint_closer`` for all of them together.
 """
 
 from __future__ import annotations
@@ -134,6 +135,8 @@ class TwoSampleReport:
         ``classifier_auc``, ``sliced_wasserstein``, ``mean_discrepancy`` and, with latents, ``frechet_distance``.
     p_joint : float
         p-value of the family: of the smallest of the p-values.
+    p_joint_closer : float
+        The same of trials that are closer than chance allows.
     num_trials : int
         Trials on either side of values and floors; 0 where real trials are too few to be split.
     notes : tuple of str
@@ -142,6 +145,7 @@ class TwoSampleReport:
 
     tests: dict[str, TwoSampleTest]
     p_joint: float
+    p_joint_closer: float
     num_trials: int
     notes: tuple[str, ...]
 
@@ -153,7 +157,7 @@ class TwoSampleReport:
     @property
     def too_close(self) -> bool:
         """Whether synthetic trials are closer to the real ones than chance allows (1 %, for all distances together)."""
-        return min(test.p_closer for test in self.tests.values()) <= _LEVEL_CLOSER / len(self.tests)
+        return self.p_joint_closer <= _LEVEL_CLOSER
 
     @property
     def table(self) -> pd.DataFrame:
@@ -166,6 +170,18 @@ class TwoSampleReport:
             rows.append((test.value, test.floor, low, high, test.p_value, test.flagged, self.num_trials))
         columns = ["value", "floor", "floor_low", "floor_high", "p_value", "flagged", "n"]
         return pd.DataFrame(rows, index=pd.Index(self.tests, name="distance"), columns=columns)
+
+    def __repr__(self) -> str:
+        told = "told apart" if self.flagged else "not told apart"
+        return (
+            f"TwoSampleReport: {len(self.tests)} distances, {told} (family-wise p = {self.p_joint:.2g}); see .table, "
+            ".summary()"
+        )
+
+    def _repr_html_(self) -> str:
+        from spikeinterface_gen.html_repr import report_html
+
+        return report_html(self)
 
     def summary(self) -> str:
         """Return what was found, in one paragraph that a methods section could carry."""
@@ -211,7 +227,7 @@ def two_sample_tests(
         Latents in the place of an encoder: "real", "synthetic" and, where ``train`` is given, "train"; each of
         shape (trials, k) or (trials, bins, k).
     num_permutations, num_splits : int
-        Relabellings of trials, and random splits for value and floor.
+        Relabellings of trials, at least 19 (to recognise copies, 99), and random splits for value and floor.
     seed : int
         Of whatever is drawn.
 
@@ -267,6 +283,9 @@ def two_sample_tests(
             pair = np.concatenate([sets[0], sets[side + 1]])
             for name, distance in distances.items():
                 compared[name][k, side] = distance(pair, halves, split_folds)[0]
+    if num_permutations + 1 < 1 / _LEVEL_CLOSER:
+        notes.append(f"{num_permutations} relabellings are too few to recognise copies; that needs 99.")
+    together = np.stack(list(outcomes.values()))
     return TwoSampleReport(
         tests={
             name: TwoSampleTest(
@@ -281,7 +300,8 @@ def two_sample_tests(
             )
             for name, found in outcomes.items()
         },
-        p_joint=_joint_p_value(np.stack(list(outcomes.values()))),
+        p_joint=_joint_p_value(together),
+        p_joint_closer=_joint_p_value(-together),
         num_trials=len(splits[0][0]) if splits else 0,
         notes=tuple(notes),
     )

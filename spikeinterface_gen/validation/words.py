@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spikeinterface_gen.validation.decoding import REAL, SYNTHETIC
 from spikeinterface_gen.validation.metrics import PAPER_METRICS
 from spikeinterface_gen.validation.permutation import LEVEL
 
 if TYPE_CHECKING:
+    from spikeinterface_gen.validation.decoding import UseReport
     from spikeinterface_gen.validation.report import ValidationReport
 
 __all__ = ["capital", "detectable_sentence", "summary"]
@@ -41,6 +43,9 @@ def summary(report: ValidationReport) -> str:
     detectable = detectable_sentence(report)
     if detectable:
         parts.append(detectable)
+    if report.whole_trials is not None:
+        parts.append(report.whole_trials.summary())
+    parts.extend(_use_sentence(use) for use in report.use)
     if report.num_copies:
         parts.append(f"{report.num_copies} synthetic trials equal a real trial spike by spike: they are copies.")
     if report.membership is not None:
@@ -65,7 +70,8 @@ def _verdict(report: ValidationReport) -> list[str]:
     if tested:
         parts.append(
             f"(Permutation test of the maximum over {len(tested)} metrics, "
-            f"{report.test.num_permutations} relabellings, {100 * LEVEL:g} % false alarms for all of them together.)"
+            f"{report.test.num_permutations} relabellings; {100 * LEVEL:g} % false alarms for all of them and "
+            "memorisation together.)"
         )
     return parts
 
@@ -86,6 +92,20 @@ def detectable_sentence(report: ValidationReport) -> str:
     return (
         "With so many trials, the smallest differences that would be flagged in four cases out of five are "
         f"(root mean square over units or pairs, beyond sampling noise) {', '.join(said)}; smaller ones may be there."
+    )
+
+
+def _use_sentence(use: UseReport) -> str:
+    """What synthetic trials teach beside what real ones do."""
+    of_real, of_synthetic = (
+        f"{use.scores[name]:.3g} [{low:.3g}, {high:.3g}]"
+        for name, (low, high) in (
+            (name, np.quantile(use.resampled[name], [0.025, 0.975])) for name in (REAL, SYNTHETIC)
+        )
+    )
+    return (
+        f"{use.task}, tested on unseen real trials: {of_synthetic} {use.score} after training on synthetic trials, "
+        f"{of_real} on real ones, chance {use.chance:.3g}."
     )
 
 
