@@ -1,10 +1,12 @@
 """What joint firing does to spike sorters: the study that is committed with the project.
 
     python benchmarks/sorters.py [--folder FOLDER] [--model FOLDER] [--seconds 180] [--repeats 10] [--other-repeats 3]
+                                 [--write-only]
 
 Forty units of one area of the bundled session, drawn from LDNS, on 64 channels, beside three controls with the
 same templates, noise and rates. Each repeat has trials, templates and noise of its own. Stopped and called again
-with the same folder, it goes on where it was. Writes results/sorters.json and results/sorters.png.
+with the same folder, it goes on where it was. Writes results/sorters.json and results/sorters.png after each sorter;
+with --write-only it runs nothing and writes what there is.
 """
 
 import argparse
@@ -60,8 +62,16 @@ def recordings(model: sig.LDNS, folder: Path, options: argparse.Namespace) -> di
 
 
 def joint_firing(named: dict) -> dict:
-    """How much units fire together in each kind, at a fine and at a coarse scale."""
-    rows = []
+    """How much units fire together in each kind, and in the session itself, at a fine and at a coarse scale."""
+    session = sig.load_dataset("steinmetz2019").select_units(next(iter(named.values())).sorting.unit_ids)
+    recorded = {"kind": "recorded", "spikes/s": float(session.rates_hz.sum())}
+    for bins in (2, 40):
+        binned = session.counts.reshape(session.num_trials, -1, bins, session.num_units).sum(axis=2)
+        values = np.corrcoef(binned.reshape(-1, session.num_units).T)
+        recorded[f"mean correlation, {bins * session.bin_size_ms:g} ms"] = np.nanmean(
+            values[np.triu_indices(len(values), 1)]
+        )
+    rows = [recorded]
     for (kind, _), recording in named.items():
         sorting = recording.sorting
         row = {"kind": kind}
@@ -105,6 +115,9 @@ def main() -> None:
     folder = Path(options.folder)
     model = fitted(Path(options.model) if options.model else folder / "model", options.fit_minutes)
     named = recordings(model, folder, options)
+    if options.write_only:
+        write(sig.GenerativeSorterStudy(folder / "study"), named, options)
+        return
     # The sorter of which most is asked comes first: whoever stops early has a whole study of it.
     for sorter, repeats in [
         (options.sorter, options.repeats),
@@ -153,6 +166,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--others", nargs="*", default=list(OTHERS))
     parser.add_argument("--other-repeats", type=int, default=3)
     parser.add_argument("--n-jobs", type=int, default=2)
+    parser.add_argument("--write-only", action="store_true", help="write what has been run")
     return parser.parse_args()
 
 
