@@ -348,6 +348,8 @@ def test_conditions_are_compared_one_by_one():
     )
     known = conditions(real, synthetic)
     assert list(known) == ["stimulus", "go"]
+    unknown = SpikeCounts(real.counts, 10.0, covariates={"side": np.where(stimulus == 2, np.nan, stimulus)})
+    np.testing.assert_array_equal(conditions(unknown, unknown)["side"], [0, 1])
     parts, notes = by_condition(real, synthetic, None, known, 0)
     ratios = {(part.of, part.name, part.metric.name): part.ratio for part in parts}
     assert ratios["stimulus", "1", "rate"] > 2

@@ -99,6 +99,8 @@ def conditions(real: SpikeCounts, synthetic: SpikeCounts) -> dict[str, np.ndarra
     for name, values in real.covariates.items():
         if values.ndim == 1 and name in synthetic.covariates and synthetic.covariates[name].ndim == 1:
             distinct = np.unique(values)
+            # NaN equals nothing, itself included: it is no condition.
+            distinct = distinct[distinct == distinct]
             if 2 <= len(distinct) <= _MAX_VALUES:
                 found[name] = distinct
     return found

@@ -25,6 +25,7 @@ __all__ = [
     "complexity_histogram",
     "correlations",
     "correlations_of",
+    "cross_correlogram_counts",
     "cross_correlograms",
     "cv2",
     "fano_factors",
@@ -208,20 +209,29 @@ def autocorrelograms(counts: SpikeCounts, num_lags: int) -> np.ndarray:
     return result
 
 
+def cross_correlogram_counts(counts: SpikeCounts, num_lags: int) -> np.ndarray:
+    """Coincidences of all ordered pairs at lags 1 … ``num_lags`` by ``elephant…cross_correlation_histogram``.
+
+    Shape (num_lags, units, units); ``[l − 1, i, j]`` is of spikes of unit j that come ``l`` bins after those of i.
+    """
+    binned = _end_to_end(counts, num_lags)
+    result = np.empty((num_lags, counts.num_units, counts.num_units))
+    for i in range(counts.num_units):
+        for j in range(counts.num_units):
+            result[:, i, j] = _coincidences(binned[i], binned[j], num_lags)
+    return result
+
+
 def cross_correlograms(counts: SpikeCounts, num_lags: int) -> np.ndarray:
-    """Cross-correlation coefficients, coincidences by ``elephant…cross_correlation_histogram``.
+    """Cross-correlation coefficients, from :func:`cross_correlogram_counts`.
 
     Shape (num_lags, units, units), NaN on the diagonal.
     """
     mean, variance = _moments(counts)
-    binned = _end_to_end(counts, num_lags)
     bins = lagged_bins(counts.num_bins, range(1, num_lags + 1))
-    result = np.full((num_lags, counts.num_units, counts.num_units), np.nan)
-    for i in range(counts.num_units):
-        for j in range(counts.num_units):
-            if i != j:
-                products = _coincidences(binned[i], binned[j], num_lags)
-                result[:, i, j] = (products / bins - mean[i] * mean[j]) / np.sqrt(variance[i] * variance[j])
+    products = cross_correlogram_counts(counts, num_lags) / bins[:, None, None]
+    result = (products - np.outer(mean, mean)) / np.sqrt(np.outer(variance, variance))
+    result[:, np.eye(counts.num_units, dtype=bool)] = np.nan
     return result
 
 

@@ -119,7 +119,7 @@ class ValidationReport:
     def statistics(self) -> pd.DataFrame:
         """What each statistic is on average over units, pairs or bins: real and synthetic, with 95 % intervals.
 
-        Of all trials of either side, by the grouped jackknife over trials.
+        By the grouped jackknife over trials, of up to three times ``num_trials`` of either side.
         """
         import pandas as pd
 
@@ -188,7 +188,8 @@ class ValidationReport:
     def __repr__(self) -> str:
         return (
             f"ValidationReport: {len(self.comparisons)} metrics on {self.num_trials} trials a side, "
-            f"{len(self.flagged)} flagged; see .table, .statistics, .by_part, .summary(), .plot(), .to_html(path)"
+            f"{len(self.flagged)} flagged; see .table, .statistics, .by_part, .whole_trials, .use, .membership, "
+            ".summary(), .plot(), .to_html(path)"
         )
 
 
