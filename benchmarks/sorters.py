@@ -107,7 +107,7 @@ def recall_by_correlation(collisions: pd.DataFrame) -> list[dict]:
 
 
 def rounded(table: pd.DataFrame, digits: int) -> dict:
-    return {str(name): {k: round(float(v), digits) for k, v in row.items()} for name, row in table.iterrows()}
+    return {str(name): {k: round(float(v), digits) for k, v in row.dropna().items()} for name, row in table.iterrows()}
 
 
 def main() -> None:
