@@ -343,3 +343,33 @@ def test_files_that_cannot_be(counts, tmp_path):
     with pytest.raises(PermissionError, match="trust_pickle"):
         read_neo(write_neo(counts.to_neo(), tmp_path / "block.pkl"))
     assert not is_synthetic(tmp_path / "block.pkl")
+
+
+def test_units_that_are_missing_in_some_segments_are_told():
+    segments = []
+    for k in range(3):
+        segment = neo.Segment()
+        for unit_id in range(3 if k else 2):
+            segment.spiketrains.append(neo.SpikeTrain([0.1], units="s", t_stop=1.0, unit_id=unit_id))
+        segments.append(segment)
+    with pytest.warns(UserWarning, match=r"unit 2 has no spike train in 1 of 3 segments; .* leave out the units"):
+        counts = SpikeCounts.from_neo(segments, 100.0)
+    assert counts.counts[:, :, 2].sum(axis=1).tolist() == [0, 1, 1]
+
+
+def test_names_that_do_not_tell_units_apart_are_told():
+    trains = [neo.SpikeTrain([0.1 * k], units="s", t_stop=1.0, name="ch 1") for k in range(2)]
+    with pytest.warns(UserWarning, match=r"several spike trains of the segment are called 'ch 1'.*unit_key"):
+        counts = SpikeCounts.from_neo(trains, 100.0)
+    assert counts.unit_ids.tolist() == [0, 1]
+    for train in trains:
+        train.annotate(unit_id=5)
+    with pytest.raises(ValueError, match=r"several spike trains with 'unit_id' = 5; give each unit of a segment"):
+        SpikeCounts.from_neo(trains, 100.0)
+
+
+def test_times_in_ms_that_begin_before_zero():
+    train = neo.SpikeTrain([-0.5, 99.5, 250.0], units="ms", t_start=-100.0, t_stop=300.0)
+    counts = SpikeCounts.from_neo([train], 100.0)
+    assert counts.counts[0, :, 0].tolist() == [1, 1, 0, 1]
+    assert counts.t_starts_s.tolist() == [-0.1]

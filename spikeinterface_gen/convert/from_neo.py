@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,7 @@ def from_neo(
         sampling_frequency = sampling_frequency_of(segments)
     labels = unit_labels(segments, unit_key)
     unit_ids = list(dict.fromkeys(label for of_segment in labels for label in of_segment))
+    _warn_of_units(segments, labels, unit_ids)
     position = {unit_id: k for k, unit_id in enumerate(unit_ids)}
 
     stretches, starts_s = [], []
@@ -246,7 +248,11 @@ def unit_labels(segments: Sequence[NeoSegment], unit_key: str | None) -> list[li
                     raise ValueError(f"{train.name} has no {unit_key!r}, which unit_key asks for.")
             if len(set(of_segment)) < len(of_segment):
                 twice = next(label for label in of_segment if of_segment.count(label) > 1)
-                raise ValueError(f"{segment.name} has several spike trains with {unit_key!r} = {twice!r}.")
+                raise ValueError(
+                    f"{segment.name} has several spike trains with {unit_key!r} = {twice!r}; give each unit of a "
+                    "segment another, join trains of one unit (SpikeTrain.merge), or name an annotation that differs "
+                    "by unit_key."
+                )
         return labels
     by_id = [[_label(train.train, "unit_id") for train in segment.trains] for segment in segments]
     if all(label is not None for of_segment in by_id for label in of_segment):
@@ -261,6 +267,34 @@ def unit_labels(segments: Sequence[NeoSegment], unit_key: str | None) -> list[li
             "one unit; annotate each with its unit_id, or name the annotation that does with unit_key."
         )
     return [list(range(len(segment.trains))) for segment in segments]
+
+
+def _warn_of_units(
+    segments: Sequence[NeoSegment], labels: Sequence[Sequence[Hashable]], unit_ids: Sequence[Hashable]
+) -> None:
+    """Warn of units that are missing in some segments, and of names that do not tell units apart."""
+    trains = Counter(label for row in labels for label in row)
+    missing = [(unit_id, len(segments) - trains[unit_id]) for unit_id in unit_ids if trains[unit_id] < len(segments)]
+    if missing:
+        unit_id, number = missing[0]
+        more = f", and {len(missing) - 1} more units in some" if len(missing) > 1 else ""
+        warnings.warn(
+            f"unit {unit_id!r} has no spike train in {number} of {len(segments)} segments{more}; they are counted as "
+            "silent there. Where they were not recorded, leave out the units or the segments.",
+            stacklevel=4,
+        )
+    by_position = all(list(row) == list(range(len(row))) for row in labels)
+    for segment in segments if by_position else ():
+        names = [train.train.name for train in segment.trains]
+        twice = next((name for name in names if name and names.count(name) > 1), None)
+        if twice is not None and "unit_id" not in segment.trains[0].train.annotations:
+            warnings.warn(
+                f"several spike trains of {segment.name} are called {twice!r}, so that units are told apart by their "
+                "position among the trains. If that differs between segments, annotate the trains with their unit_id, "
+                "or name the annotation that tells units by unit_key.",
+                stacklevel=4,
+            )
+            return
 
 
 def _label(train: neo.SpikeTrain, key: str) -> Hashable | None:
