@@ -17,8 +17,8 @@ import torch
 __all__ = ["finishing_the_step", "quiet_trainer"]
 
 
-def quiet_trainer(clip: float, accelerator: str, devices: int) -> lightning.Trainer:
-    """Return a Trainer that trains and does nothing else; ``clip`` is the largest norm of the gradient."""
+def quiet_trainer(accelerator: str, devices: int) -> lightning.Trainer:
+    """Return a Trainer that trains and does nothing else."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -28,7 +28,6 @@ def quiet_trainer(clip: float, accelerator: str, devices: int) -> lightning.Trai
             devices=devices,
             precision=_precision(accelerator),
             max_epochs=1,
-            gradient_clip_val=clip,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -180,7 +180,7 @@ def train_stage(
     if module.finished:
         task.network.load_state_dict(module.best.state_dict())
         return module.report
-    trainer = quiet_trainer(settings.clip, accelerator, devices)
+    trainer = quiet_trainer(accelerator, devices)
     with finishing_the_step(module.interrupt), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         trainer.fit(module, train_dataloaders=_Steps(module))
@@ -247,7 +247,7 @@ class _StageModule(lightning.LightningModule):
             {"params": [p for p in others if p.ndim > 1], "weight_decay": decay, "share": 1.0},
             {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0, "share": 1.0},
         ]
-        return torch.optim.AdamW(groups, lr=self.settings.learning_rate, betas=(0.9, 0.98))
+        return torch.optim.AdamW(groups, lr=self.settings.learning_rate, betas=(0.9, 0.98), fused=True)
 
     def on_train_start(self) -> None:
         self.average.to(self.device)
@@ -282,12 +282,15 @@ class _StageModule(lightning.LightningModule):
         self._recent.append(loss.detach())
         return loss
 
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        # Lightning's own clipping refuses fused optimizers.
+        torch.nn.utils.clip_grad_norm_(self.task.network.parameters(), self.settings.clip)
+
     @torch.no_grad()
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.report.steps += 1
         decay = min(self.settings.ema_decay, (1 + self.report.steps) / (10 + self.report.steps))
-        for mean, new in zip(self.average.parameters(), self.task.network.parameters(), strict=True):
-            mean.lerp_(new, 1 - decay)
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.task.network.parameters()), 1 - decay)
         if not self.report.schedule:
             self._plan()
         self.report.seconds = self._seconds_before + time.monotonic() - self._started
@@ -397,5 +400,4 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
     for key, value in tensors.items():
         _, k, name = key.split(".")
         parameter = parameters[int(k)]
-        # AdamW keeps its step counter on the CPU.
-        optimizer.state[parameter][name] = value if name == "step" else value.to(parameter.device)
+        optimizer.state[parameter][name] = value.to(parameter.device)

@@ -96,7 +96,11 @@ def fit_networks(
     task = _denoiser_task(networks, train, held_out, settings.seed)
     reports[task.name] = _run(task, _denoiser_stage(train), settings, started, DENOISER_UNTIL)
     networks.eval()
-    networks.set_count_model(fit_count_model(networks, model_settings["history_bins"], train, held_out, settings.seed))
+    # By the budget rather than by the time left: what is fitted must not depend on how busy the machine was.
+    seconds = np.inf if settings.max_minutes is None else 60 * (1 - DENOISER_UNTIL) * settings.max_minutes
+    networks.set_count_model(
+        fit_count_model(networks, model_settings["history_bins"], train, held_out, settings.seed, seconds)
+    )
     return reports
 
 
@@ -200,9 +204,7 @@ def _denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCo
     )
 
 
-def _autoencoder_stage(
-    train: SpikeCounts, held_out: SpikeCounts, model_settings: Mapping[str, Any]
-) -> StageSettings:
+def _autoencoder_stage(train: SpikeCounts, held_out: SpikeCounts, model_settings: Mapping[str, Any]) -> StageSettings:
     weight_decay = model_settings["weight_decay"]
     if weight_decay is None:
         # The fewer bins, the more of what the weights could fit is noise.

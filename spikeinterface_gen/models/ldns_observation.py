@@ -15,21 +15,30 @@ from spikeinterface_gen.randomness import uniforms
 
 __all__ = ["draw_rates", "fit_count_model"]
 
-# Entries (trial, bin, unit) that the observation model is fitted and calibrated on, at most: some 200 MB of rates.
-MAX_OBSERVED_ENTRIES = 4e7
-MAX_CALIBRATED_ENTRIES = 2e7
+# Entries (trial, bin, unit) that the observation model is fitted on, and that free runs for its calibration have: at
+# most, and for each second there is, of which half goes to either. Two idle cores do twice as many.
+MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND = 1e7, 3e5
+MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 1e7, 3e5
 
 
 def fit_count_model(
-    networks: LDNSNetworks, history_bins: int, train: SpikeCounts, held_out: SpikeCounts, seed: int
+    networks: LDNSNetworks,
+    history_bins: int,
+    train: SpikeCounts,
+    held_out: SpikeCounts,
+    seed: int,
+    seconds: float = np.inf,
 ) -> CountModel:
     """Fit spike history and slots on recorded trials, then calibrate biases, and fit synchrony, on free runs.
 
-    Means and correlations of the free runs are those of all trials, the held-out ones included.
+    Means and correlations of the free runs are those of all trials, the held-out ones included. With little time, in
+    ``seconds``, fewer trials are looked at.
     """
-    history = _fit_history(networks, history_bins, train, seed)
+    observed = min(MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND * seconds)
+    history = _fit_history(networks, history_bins, _some_trials(train, observed, seed), seed)
     # More trials than were recorded, where they are few: means of free runs must not wander with the draw.
-    num_bins = np.resize(train.num_bins, int(np.clip(MAX_CALIBRATED_ENTRIES / train.counts[0].size, 64, 600)))
+    calibrated = min(MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND * seconds)
+    num_bins = np.resize(train.num_bins, int(np.clip(calibrated / train.counts[0].size, 64, 600)))
     rates = draw_rates(networks, num_bins, seed, "calibration")
     valid = np.arange(rates.shape[1]) < num_bins[:, None]
     recorded = joined(train, held_out)
@@ -54,8 +63,7 @@ def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: s
     return np.concatenate(blocks)
 
 
-def _fit_history(networks: LDNSNetworks, history_bins: int, train: SpikeCounts, seed: int) -> SpikeHistory:
-    part = _some_trials(train, seed)
+def _fit_history(networks: LDNSNetworks, history_bins: int, part: SpikeCounts, seed: int) -> SpikeHistory:
     # Each half of the entries is predicted from the other.
     hidden = np.stack([uniforms(seed, "observation mask", t, part.counts.shape[1:]) < 0.5 for t in range(len(part))])
     rates = np.empty(part.counts.shape, np.float32)
@@ -66,9 +74,9 @@ def _fit_history(networks: LDNSNetworks, history_bins: int, train: SpikeCounts, 
     return fit_history(rates, part.counts, predicted, history_bins, networks.binary)
 
 
-def _some_trials(counts: SpikeCounts, seed: int) -> SpikeCounts:
-    """As many trials, at random, as the observation model is fitted on."""
-    affordable = max(8, int(MAX_OBSERVED_ENTRIES / counts.counts[0].size))
+def _some_trials(counts: SpikeCounts, num_entries: float, seed: int) -> SpikeCounts:
+    """Trials at random of so many entries (trial, bin, unit) in all, 8 at least."""
+    affordable = max(8, int(num_entries / counts.counts[0].size))
     if counts.num_trials <= affordable:
         return counts
     order = np.argsort(uniforms(seed, "observation trials", 0, (counts.num_trials,)))

@@ -39,6 +39,8 @@ MAX_LOG_GAIN = 0.7
 MAX_OFFSPRING = 0.9
 # Spikes without any offspring that the prior of the excitation is worth.
 PRIOR_SPIKES = 5.0
+# Largest change of a bias, filter or excitation at which their fit has converged: a tenth of what data can tell.
+CONVERGED = 1e-3
 # Expected counts of a bin beyond which no rate goes.
 MAX_RATE = 50.0
 
@@ -175,30 +177,41 @@ def _fit_unit(
     with_past = (before > 0).sum(axis=1) > 0
     idle_rate, idle_events = rate[~with_past], s[~with_past]
     idle_spiked = idle_events > 0
-    rate, s, before = rate[with_past], s[with_past], before[with_past].astype(np.float64)
-    design = np.concatenate([np.ones((len(s), 1)), before], axis=1)
+    # Sums over entries are taken in single precision, which halves their time; what is solved for is not.
+    rate, s = rate[with_past].astype(np.float32), s[with_past].astype(np.float32)
+    before = before[with_past].astype(np.float32)
+    design = np.concatenate([np.ones((len(s), 1), np.float32), before], axis=1)
     lags = np.arange(1, K + 1)
     precision = np.concatenate([[1e-6], lags**0.5 / prior_sd**2])
     spikes_before = before.sum(axis=0) + PRIOR_SPIKES * lags**0.5
     w, alpha = np.zeros(K + 1), np.full(K, 0.1 / max(K, 1))
     for _ in range(iterations):
-        base = rate * np.exp(w[0] + np.minimum(before @ w[1:], MAX_LOG_GAIN))
-        r = base + before @ alpha
+        base = _gained(rate, w, before)
+        r = base + before @ alpha.astype(np.float32)
         events = _events(s, r) if binary else s
+        alpha_before = alpha
         alpha = alpha * (before.T @ (events / r)) / spikes_before
         alpha *= min(1.0, MAX_OFFSPRING / max(alpha.sum(), 1e-12))
         idle = idle_rate * np.exp(w[0])
         idle_sum = _events(idle_events, idle)[idle_spiked].sum() if binary else idle_events.sum()
         gradient = design.T @ (events * base / r - base) - precision * w
-        hessian = (design * base[:, None]).T @ design + np.diag(precision)
+        hessian = np.asarray((design * base[:, None]).T @ design, np.float64) + np.diag(precision)
         gradient[0] += idle_sum - idle.sum()
         hessian[0, 0] += idle.sum()
         step = np.linalg.solve(hessian, gradient)
         w = w + step * min(1.0, 1.0 / max(np.abs(step).max(), 1e-12))
+        if max(np.abs(step).max(), np.abs(alpha - alpha_before).max(initial=0)) < CONVERGED:
+            break
     r = np.empty(len(with_past))
     r[~with_past] = idle_rate * np.exp(w[0])
-    r[with_past] = rate * np.exp(w[0] + np.minimum(before @ w[1:], MAX_LOG_GAIN)) + before @ alpha
+    r[with_past] = _gained(rate, w, before) + before @ alpha.astype(np.float32)
     return w, alpha, r
+
+
+def _gained(rate: np.ndarray, w: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Rates times the factor of history, for (b, h) and the counts before, all float32."""
+    log_gain = np.minimum(before @ w[1:].astype(np.float32), np.float32(MAX_LOG_GAIN))
+    return rate * np.exp(np.float32(w[0]) + log_gain)
 
 
 def _events(s: np.ndarray, r: np.ndarray) -> np.ndarray:
