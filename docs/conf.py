@@ -13,7 +13,7 @@ author = "The spikeinterface_gen developers"
 copyright = f"2026, {author}"
 version = release = spikeinterface_gen.__version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc", "sphinx_gallery.gen_gallery", "benchmark_results"]
+extensions = ["sphinx.ext.autodoc", "numpydoc", "sphinx_gallery.gen_gallery", "benchmark_results", "mathml"]
 exclude_patterns = ["_build", "_ext"]
 
 autodoc_member_order = "bysource"
@@ -25,23 +25,28 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "generated/gallery",
     "filename_pattern": r"\.py$",
-    "ignore_pattern": r"(demo|mearec.*)\.py$",
+    "ignore_pattern": r"demo\.py$",
     "within_subsection_order": "gallery_figures.in_reading_order",
     "image_scrapers": ("gallery_figures.saved_figures",),
     "reset_modules": ("matplotlib", "gallery_figures.fresh_folder"),
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_signature": False,
+    "write_computation_times": False,
 }
 # What libraries beneath an example warn of is not the reader's concern.
 warnings.filterwarnings("ignore", module=r"(elephant|neo|spikeinterface|lightning|quantities|sklearn)(\.|$)")
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "spikeinterface_gen"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_show_sourcelink = False
-html_sidebars = {"index": [], "tutorial": []}
+# Pages without pages below them need no list of these.
+html_sidebars = {
+    name: [] for name in ("index", "model", "how_good", "alternatives", "ethics", "generated/gallery/tutorial")
+}
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,

@@ -18,15 +18,15 @@ import spikeinterface_gen as sig
 output = Path(os.environ.get("EXAMPLES_OUTPUT", "."))
 
 # %%
-# Three minutes of twelve units that are silent together and active together, at times of their own.
+# Two minutes of twelve units that are silent together and active together, at times of their own.
 
 rng = np.random.default_rng(0)
-noise = rng.normal(size=18000 + 400)
-drive = np.convolve(noise, np.exp(-np.arange(400) / 40), mode="same")[:18000]
+noise = rng.normal(size=12000 + 400)
+drive = np.convolve(noise, np.exp(-np.arange(400) / 40), mode="same")[:12000]
 rates_hz = 6.0 * np.exp(1.2 * drive / drive.std())[:, None] * rng.uniform(0.5, 1.5, 12)
 spikes = rng.poisson(rates_hz * 0.01)
 trains = [
-    neo.SpikeTrain(np.sort(np.repeat(np.arange(18000), n) + rng.random(n.sum())) * 0.01, units="s", t_stop=180.0)
+    neo.SpikeTrain(np.sort(np.repeat(np.arange(12000), n) + rng.random(n.sum())) * 0.01, units="s", t_stop=120.0)
     for n in spikes.T
 ]
 
@@ -39,8 +39,8 @@ print(counts, "locked to a trial" if counts.trial_locked else "no time origin", 
 # %%
 # A model of such windows has no notion of where in a trial it is: it may run on. Here five times as long.
 
-small = {"channels": 32, "num_blocks": 1, "denoiser_channels": 32, "num_latents": 3, "history_bins": 3}
-model = sig.LDNS(**small).fit(counts, num_steps=150, seed=0, progress=False)
+small = {"channels": 32, "num_blocks": 1, "denoiser_channels": 32, "num_latents": 2, "history_bins": 3}
+model = sig.LDNS(**small).fit(counts, num_steps=60, seed=0, progress=False)
 synthetic = model.sample(6, durations=10.0, seed=1)
 print(synthetic)
 

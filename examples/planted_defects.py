@@ -39,7 +39,7 @@ metrics = {
 }
 ratios, flagged = [], []
 for name, synthetic in candidates.items():
-    report = sig.validate(held_out, synthetic, train=train, num_splits=6, num_permutations=99)
+    report = sig.validate(held_out, synthetic, train=train, num_splits=6, num_permutations=99, thorough=False)
     ratios.append([report.comparisons[metric].ratio for metric in metrics])
     flagged.append([report.comparisons[metric].flagged for metric in metrics])
     print(f"{name}: {', '.join(report.flagged[:4]) or 'nothing flagged'}")
@@ -47,7 +47,7 @@ for name, synthetic in candidates.items():
 # %%
 # A report also says how small a difference it could have found with so many trials. Where that is large, not to be
 # flagged means little: these are few and short trials, in which shuffling goes unnoticed. In a hundred trials of 1 s
-# of 30 units it does not (:ref:`how-good-validation`).
+# of 30 units it does not (:doc:`/validation`).
 
 print(report.table[["value", "floor", "detectable", "unit"]].dropna().loc[["rate", "isi_mean", "cv2"]].to_string())
 

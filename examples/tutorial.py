@@ -20,12 +20,12 @@ output = Path(os.environ.get("EXAMPLES_OUTPUT", "."))
 # Recorded spikes
 # ---------------
 # The package brings one session: a mouse that tells which of two gratings has the higher contrast, recorded with
-# Neuropixels probes (Steinmetz et al. 2019). To be done in seconds we take 40 of its fastest units.
+# Neuropixels probes (Steinmetz et al. 2019). To be done in seconds we take 30 of its fastest units.
 # A ``SpikeCounts`` is what everything here works on: spikes in each bin of each trial, with what is known about
 # trials and units. :doc:`/howto/neo`, :doc:`/howto/spikeinterface` and :doc:`/howto/nwb` make one from your data.
 
 counts = sig.load_dataset("steinmetz2019")
-fast = np.argsort(-counts.rates_hz)[:80:2]
+fast = np.argsort(-counts.rates_hz)[:60:2]
 counts = counts.select_units(counts.unit_ids[fast])
 print(counts)
 
@@ -39,10 +39,13 @@ print(train, held_out, sep="\n")
 # Learn
 # -----
 # LDNS learns latents that the units share, a diffusion model that draws new latents, and how counts follow from
-# them, each unit's own history included (:doc:`/model`). So few steps are enough to see it work, not to do it justice:
-# leave ``num_steps`` out, or give ``max_minutes=4``, for a fit like those of :doc:`/how_good`.
+# them, each unit's own history included (:doc:`/model`). A network so small, trained so briefly, is
+# enough to see it work, not to do it justice: ``LDNS().fit(train, max_minutes=4)`` gives one like those of
+# :doc:`/how_good`.
 
-model = sig.LDNS(channels=64, denoiser_channels=32).fit(train, num_steps=150, seed=0, progress=False)
+small = {"channels": 32, "num_blocks": 1, "denoiser_channels": 32}
+steps = {"autoencoder": 150, "refit": 30, "denoiser": 200}
+model = sig.LDNS(**small).fit(train, num_steps=steps, seed=0, progress=False)
 model.stage_metrics_.round(2)
 
 # %%

@@ -68,7 +68,7 @@ def test_figures_on_pages_come_from_results_that_are_there(monkeypatch):
         "0.012",
         "1.23",
         "12\u202f345",
-        "0.50 to 2",
+        "0.5 to 2",
     ]
     for page in PAGES:
         for text in re.findall(r":result:`([^`]+)`", page.read_text(encoding="utf-8")):

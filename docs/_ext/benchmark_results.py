@@ -3,7 +3,7 @@
 The role gives one number, the directive a table with its source. A path runs through the JSON file with slashes::
 
     :result:`lorenz/fits/10 minutes/fit_s`
-    :result:`times|power/…`        # a number of words before the bar formats it; see FORMATS
+    :result:`ratio|lorenz/fits/10 minutes/metrics/correlation/ratio`   # how to show it; see FORMATS
 
     .. results:: bundled_session
        :under: random splits, median over fits
@@ -11,6 +11,8 @@ The role gives one number, the directive a table with its source. A path runs th
 
        population spike count: population_count ratio/median
        rates: rate ratio/median
+
+With ``:rows-first:`` the key of a column comes below that of the row.
 """
 
 from __future__ import annotations
@@ -29,14 +31,14 @@ RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
 
 def shown(value: Any) -> str:
-    """Three significant digits, without an exponent; a pair is an interval."""
+    """Two or three digits; a pair is an interval."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         if isinstance(value, list) and len(value) == 2:
             return f"{shown(value[0])} to {shown(value[1])}"
         return str(value)
     if isinstance(value, int) or abs(value) >= 100:
         return f"{value:,.0f}".replace(",", "\u202f")
-    return f"{value:.2f}" if abs(value) >= 1 or value == 0 else f"{value:.2g}"
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.2g}"
 
 
 FORMATS: dict[str, Callable[[Any], str]] = {
@@ -88,6 +90,7 @@ class Results(SphinxDirective):
         "titles": directives.unchanged,
         "corner": directives.unchanged,
         "format": directives.unchanged,
+        "rows-first": directives.flag,
     }
 
     def run(self) -> list[nodes.Node]:
@@ -102,7 +105,9 @@ class Results(SphinxDirective):
         try:
             for line in filter(None, map(str.strip, self.content)):
                 label, _, keys = line.rpartition(":")
-                values = [form(look_up("/".join([*head, column, keys.strip()]))) for column in columns]
+                pairs = [(column, keys.strip()) for column in columns]
+                pairs = [pair[::-1] for pair in pairs] if "rows-first" in self.options else pairs
+                values = [form(look_up("/".join([*head, *pair]))) for pair in pairs]
                 rows.append([label.strip(), *values])
             told = json.loads(path.read_text(encoding="utf-8"))
         except (KeyError, ValueError, OSError) as error:

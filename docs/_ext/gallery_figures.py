@@ -21,6 +21,7 @@ ORDER = (
     "continuous_recording.py",
     "planted_defects.py",
     "drifting_recording.py",
+    "mearec_recording.py",
     "compare_sorters.py",
     "decoder_failures.py",
     "watermark.py",
