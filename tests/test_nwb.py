@@ -158,6 +158,30 @@ def test_round_trip(counts, tmp_path, sampling_frequency, where):
         given.to_nwb(path)
 
 
+def test_names_that_nwb_means_otherwise_come_back(counts, tmp_path):
+    names = ("start_time", "tags", "reach/x", "colnames", "a_index", "covariate_tags", "timeseries")
+    covariates = {name: np.arange(5) + 10.0 * k for k, name in enumerate(names)}
+    covariates["hand/x:y"] = np.ones((5, 12, 1)) * counts.mask[:, :, None]
+    properties = {
+        name: np.arange(4) + 10 * k
+        for k, name in enumerate(
+            ("spike_times", "electrodes", "unit_name", "synthetic", "waveform_width", "name", "µm")
+        )
+    }
+    given = SpikeCounts(
+        counts.counts, 10.0, counts.unit_ids, counts.num_bins, covariates=covariates, unit_properties=properties
+    )
+    again = SpikeCounts.from_nwb(given.to_nwb(tmp_path / "a.nwb"), 10.0)
+    assert np.array_equal(again.counts, given.counts)
+    assert again.unit_ids.tolist() == given.unit_ids.tolist()
+    assert again.covariates.keys() == covariates.keys()
+    assert again.unit_properties.keys() == properties.keys()
+    for found, expected in ((again.covariates, covariates), (again.unit_properties, properties)):
+        for name, values in expected.items():
+            assert np.array_equal(found[name], values), name
+    assert len(again.t_starts_s) == 5
+
+
 def test_synthetic_files_say_so_wherever_one_looks(tmp_path, monkeypatch):
     rng = np.random.default_rng(2)
     counts = SpikeCounts(rng.poisson(0.1, (20, 80, 6)), 10.0, annotations=provenance("LDNS", "0" * 64, 3))

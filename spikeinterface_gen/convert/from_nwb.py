@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from spikeinterface_gen.convert.intervals import interval_properties
 from spikeinterface_gen.convert.metadata import PLACEMENT_KEYS, plain_entries
+from spikeinterface_gen.convert.nwb_names import original_names
 from spikeinterface_gen.convert.stretches import Stretch, cut_into_trials
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.frames import seconds_to_frames
@@ -21,14 +22,14 @@ from spikeinterface_gen.frames import seconds_to_frames
 if TYPE_CHECKING:
     import neo
 
-__all__ = ["COVARIATES_MODULE", "from_nwb", "read_spike_trains"]
+__all__ = ["COVARIATES_MODULE", "NOT_COVARIATES", "NOT_PROPERTIES", "from_nwb", "read_spike_trains"]
 
 COVARIATES_MODULE = "covariates"
 """Processing module with covariates that vary within trials, one sample a bin."""
 
 _DEFAULT_SAMPLING_FREQUENCY = 30000.0
-_NOT_PROPERTIES = ("id", "unit_name", "spike_times", "obs_intervals", "electrodes", "electrode_group", "synthetic")
-_NOT_COVARIATES = ("id", "start_time", "stop_time", "timeseries", "tags")
+NOT_PROPERTIES = ("id", "unit_name", "spike_times", "obs_intervals", "electrodes", "electrode_group", "synthetic")
+NOT_COVARIATES = ("id", "start_time", "stop_time", "timeseries", "tags")
 _AREA_COLUMNS = ("area", "brain_area", "brain_region", "location")
 # A trial may stick out of what was observed by rounding.
 _TOLERANCE_S = 1e-3
@@ -54,17 +55,19 @@ def from_nwb(
         units = _units(file, path)
         trains_s = [np.sort(np.asarray(units["spike_times"][k], float)) for k in range(len(units))]
         unit_ids = _unit_ids(units)
-        properties = _properties(units)
-        observed_s = _observed_by_all(units, trains_s)
         notes = _notes(file)
+        properties = original_names(_properties(units), notes, "property")
+        observed_s = _observed_by_all(units, trains_s)
         if sampling_frequency is None:
             resolution = units.resolution
             sampling_frequency = 1.0 / resolution if resolution else _DEFAULT_SAMPLING_FREQUENCY
         if window_s is None:
             windows_s, known = _trials(file, path, align_to, around_s)
+            known = original_names(known, notes, "covariate")
         else:
             windows_s, known = observed_s, {}
         signals = _signals(file) if window_s is None and align_to is None else {}
+        signals = original_names(signals, notes, "signal")
         annotations = {
             "session_description": str(file.session_description),
             "identifier": str(file.identifier),
@@ -148,8 +151,14 @@ def _units(file: Any, path: str | Path) -> Any:
 def _unit_ids(units: Any) -> np.ndarray:
     if "unit_name" in units.colnames:
         names = np.array([str(name) for name in units["unit_name"][:]])
-        if len(set(names.tolist())) == len(names):
+        distinct, occurrences = np.unique(names, return_counts=True)
+        if len(distinct) == len(names):
             return names
+        warnings.warn(
+            f"unit_name of the units table holds {distinct[occurrences > 1][0]!r} more than once, so that units are "
+            "called by their ids; counts.unit_properties['unit_name'] has the names.",
+            stacklevel=4,
+        )
     return np.asarray(units.id[:], dtype=np.int64)
 
 
@@ -179,7 +188,11 @@ def _columns(table: Any, leave_out: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 
 def _properties(units: Any) -> dict[str, np.ndarray]:
-    properties = _columns(units, _NOT_PROPERTIES)
+    properties = _columns(units, NOT_PROPERTIES)
+    if "unit_name" in units.colnames:
+        names = np.array([str(name) for name in units["unit_name"][:]])
+        if len(np.unique(names)) < len(names):
+            properties["unit_name"] = names
     if "area" not in properties:
         area = next((properties[name] for name in _AREA_COLUMNS if name in properties), None)
         if area is None and "electrodes" in units.colnames:
@@ -236,7 +249,7 @@ def _trials(
     table = file.trials
     if table is None or not len(table):
         raise ValueError(f"{str(path)!r} has no trials; give window_s to cut the recording into windows of one length.")
-    known = _columns(table, _NOT_COVARIATES)
+    known = _columns(table, NOT_COVARIATES)
     if align_to is None or around_s is None:
         windows_s = np.column_stack([np.asarray(table[name][:], float) for name in ("start_time", "stop_time")])
         return windows_s, known

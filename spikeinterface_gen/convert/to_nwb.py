@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from spikeinterface_gen.convert.from_nwb import COVARIATES_MODULE
+from spikeinterface_gen.convert.from_nwb import COVARIATES_MODULE, NOT_COVARIATES, NOT_PROPERTIES
 from spikeinterface_gen.convert.metadata import plain, plain_entries
+from spikeinterface_gen.convert.nwb_names import RENAMED_KEY, names_in_file
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.observation.spike_times import PlacedSpikes, place_spikes
 from spikeinterface_gen.randomness import resolve_seed
@@ -37,6 +38,8 @@ def to_nwb(
     """Place the spikes and write them; see :meth:`SpikeCounts.to_nwb`."""
     try:
         from pynwb import NWBHDF5IO, NWBFile
+        from pynwb.epoch import TimeIntervals
+        from pynwb.misc import Units
     except ImportError as error:
         raise ImportError("NWB files need the package pynwb: pip install 'spikeinterface-gen[nwb]'.") from error
     path = Path(path).expanduser()
@@ -53,7 +56,16 @@ def to_nwb(
         "placement_seed": seed,
         "watermarked": watermark_key is not None,
     }
+    signals = [name for name, values in counts.covariates.items() if values.ndim == 3]
+    constant = [name for name in counts.covariates if name not in signals]
+    renamed = {
+        "covariate": names_in_file(constant, "covariate", NOT_COVARIATES, TimeIntervals),
+        "property": names_in_file(counts.unit_properties, "property", NOT_PROPERTIES, Units),
+        "signal": names_in_file(signals, "signal", (), None),
+    }
     notes: dict[str, Any] = {"synthetic": synthetic, "annotations": annotations}
+    if any(renamed.values()):
+        notes[RENAMED_KEY] = {kind: {safe: name for name, safe in names.items()} for kind, names in renamed.items()}
     described = session_description or str(counts.annotations.get("session_description", "Spikes placed in bins."))
     if synthetic and not described.startswith(_SYNTHETIC):
         described = f"{_SYNTHETIC} {described}"
@@ -64,9 +76,9 @@ def to_nwb(
         keywords=["synthetic data", "spikeinterface_gen"] if synthetic else ["spikeinterface_gen"],
         notes=json.dumps(notes),
     )
-    _add_trials(file, counts, placed, starts_s)
-    _add_units(file, counts, placed, starts_s, synthetic)
-    _add_signals(file, counts, starts_s)
+    _add_trials(file, counts, placed, starts_s, renamed["covariate"])
+    _add_units(file, counts, placed, starts_s, synthetic, renamed["property"])
+    _add_signals(file, counts, starts_s, renamed["signal"])
 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}.nwb")
@@ -90,8 +102,10 @@ def _starts_s(counts: SpikeCounts, placed: PlacedSpikes) -> np.ndarray:
     return placed.start_frames / placed.sampling_frequency
 
 
-def _add_trials(file: Any, counts: SpikeCounts, placed: PlacedSpikes, starts_s: np.ndarray) -> None:
-    plain_covariates = {name: values for name, values in counts.covariates.items() if values.ndim < 3}
+def _add_trials(
+    file: Any, counts: SpikeCounts, placed: PlacedSpikes, starts_s: np.ndarray, renamed: dict[str, str]
+) -> None:
+    plain_covariates = {renamed.get(name, name): v for name, v in counts.covariates.items() if v.ndim < 3}
     for name in plain_covariates:
         file.add_trial_column(name=name, description=f"covariate {name}")
     stops_s = starts_s + placed.trial_frames / placed.sampling_frequency
@@ -100,7 +114,14 @@ def _add_trials(file: Any, counts: SpikeCounts, placed: PlacedSpikes, starts_s: 
         file.add_trial(start_time=float(starts_s[trial]), stop_time=float(stops_s[trial]), **known)
 
 
-def _add_units(file: Any, counts: SpikeCounts, placed: PlacedSpikes, starts_s: np.ndarray, synthetic: bool) -> None:
+def _add_units(
+    file: Any,
+    counts: SpikeCounts,
+    placed: PlacedSpikes,
+    starts_s: np.ndarray,
+    synthetic: bool,
+    renamed: dict[str, str],
+) -> None:
     from pynwb.misc import Units
 
     file.units = Units(
@@ -112,7 +133,8 @@ def _add_units(file: Any, counts: SpikeCounts, placed: PlacedSpikes, starts_s: n
     if not numbered:
         file.add_unit_column(name="unit_name", description="name of the unit")
     file.add_unit_column(name="synthetic", description="whether the unit was generated")
-    for name in counts.unit_properties:
+    properties = {renamed.get(name, name): values for name, values in counts.unit_properties.items()}
+    for name in properties:
         file.add_unit_column(name=name, description=f"property {name}")
     times_s = starts_s[placed.trial] + placed.frame / placed.sampling_frequency
     order = np.lexsort((times_s, placed.unit))
@@ -121,7 +143,7 @@ def _add_units(file: Any, counts: SpikeCounts, placed: PlacedSpikes, starts_s: n
     stops_s = starts_s + placed.trial_frames / placed.sampling_frequency
     observed_s = np.column_stack([starts_s, stops_s])[in_time]
     for k, unit_id in enumerate(counts.unit_ids.tolist()):
-        known = {name: plain(values[k]) for name, values in counts.unit_properties.items()}
+        known = {name: plain(values[k]) for name, values in properties.items()}
         file.add_unit(
             spike_times=times_s[order[bounds[k] : bounds[k + 1]]],
             obs_intervals=observed_s,
@@ -132,11 +154,11 @@ def _add_units(file: Any, counts: SpikeCounts, placed: PlacedSpikes, starts_s: n
         )
 
 
-def _add_signals(file: Any, counts: SpikeCounts, starts_s: np.ndarray) -> None:
+def _add_signals(file: Any, counts: SpikeCounts, starts_s: np.ndarray, renamed: dict[str, str]) -> None:
     """Covariates that vary within trials: one sample a bin."""
     from pynwb import TimeSeries
 
-    signals = {name: values for name, values in counts.covariates.items() if values.ndim == 3}
+    signals = {renamed.get(name, name): values for name, values in counts.covariates.items() if values.ndim == 3}
     if not signals:
         return
     module = file.create_processing_module(name=COVARIATES_MODULE, description="known about trials, bin by bin")
