@@ -34,6 +34,7 @@ _LAZY = {
     "mark_synthetic": "spikeinterface_gen.provenance",
     "network_unit_model": "spikeinterface_gen.validation.network_unit",
     "paired_recordings": "spikeinterface_gen.benchmark.pairs",
+    "plot_generated": "spikeinterface_gen.interactive",
     "plot_rasters": "spikeinterface_gen.plotting",
     "read_neo": "spikeinterface_gen.convert.neo_files",
     "register": "spikeinterface_gen.full",
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from spikeinterface_gen.full import register as register
     from spikeinterface_gen.generation import generate_from_counts as generate_from_counts
     from spikeinterface_gen.generation import generate_with_ldns as generate_with_ldns
+    from spikeinterface_gen.interactive import plot_generated as plot_generated
     from spikeinterface_gen.models import load_model as load_model
     from spikeinterface_gen.models.ldns import LDNS as LDNS
     from spikeinterface_gen.plotting import plot_rasters as plot_rasters
