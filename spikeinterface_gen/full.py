@@ -4,6 +4,9 @@
 
     recording = si.generate_with_ldns(model, n_trials=100)
 
+SortingAnalyzers then also know the extension ``spike_train_statistics``
+(:func:`~spikeinterface_gen.compute_spike_train_statistics`).
+
 Notebooks that keep ``import spikeinterface.full as si`` call :func:`register` once instead.
 """
 
@@ -15,6 +18,7 @@ import spikeinterface.full
 from spikeinterface.full import *  # noqa: F403 - spikeinterface.full has no __all__ to name
 
 import spikeinterface_gen
+import spikeinterface_gen.validation.analyzer  # registers the extension: analyzer.compute("spike_train_statistics")
 
 # What SpikeInterface calls by the same name stays its own: code that runs with spikeinterface.full runs with this.
 _OURS = [name for name in spikeinterface_gen.__all__ if not hasattr(spikeinterface.full, name)]

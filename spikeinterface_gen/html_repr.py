@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from spikeinterface_gen.counts import SpikeCounts
 
-__all__ = ["counts_html", "describe", "facts_html", "model_html", "recording_html", "sparkline_svg"]
+__all__ = ["counts_html", "describe", "facts_html", "model_html", "recording_html", "report_html", "sparkline_svg"]
 
 _MAX_CHARACTERS = 120
 
@@ -59,6 +59,12 @@ def model_html(model: Any) -> str:
 def recording_html(origin: str, counts: SpikeCounts) -> str:
     """Return where a synthetic recording comes from, above what its spikes are."""
     return facts_html(origin, {}, below=counts_html(counts))
+
+
+def report_html(report: Any) -> str:
+    """Return what a report found, in words, above its table."""
+    table = report.table.to_html(float_format=lambda value: f"{value:.3g}", border=0)
+    return facts_html(repr(report), {}, below=f"<p style='max-width:60em'>{escape(report.summary())}</p>{table}")
 
 
 def facts_html(title: str, facts: Mapping[str, str], *, below: str = "") -> str:

@@ -1,3 +1,6 @@
+import ast
+import importlib
+import inspect
 import json
 import re
 import subprocess
@@ -33,12 +36,66 @@ def test_importing_the_package_is_light(tmp_path):
     assert seconds < 0.3
 
 
+def test_the_full_import_is_light_and_registers_the_analyzer_extension(tmp_path):
+    code = (
+        "import time, json, spikeinterface.full; started = time.process_time(); import spikeinterface_gen.full as si; "
+        "seconds = time.process_time() - started; from spikeinterface.core.sortinganalyzer import get_extension_class; "
+        "print(json.dumps([seconds, [name for name in ('torch', 'lightning', 'elephant') if name in sys.modules], "
+        "get_extension_class('spike_train_statistics').__name__, hasattr(si, 'synthesize_like')]))"
+    )
+    seconds, heavy, extension, has_ours = json.loads(_run(code, tmp_path))
+    assert seconds < 0.3
+    assert not heavy
+    assert (extension, has_ours) == ("ComputeSpikeTrainStatistics", True)
+
+
 def test_every_public_name_is_there_and_none_else():
     for name in spikeinterface_gen.__all__:
         assert getattr(spikeinterface_gen, name) is not None
         assert name in dir(spikeinterface_gen)
     with pytest.raises(AttributeError, match="no attribute 'Spikes'"):
         _ = spikeinterface_gen.Spikes
+
+
+def test_type_checkers_see_every_public_name():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {
+        alias.asname: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert seen == spikeinterface_gen._LAZY
+    assert (PACKAGE / "py.typed").exists()
+
+
+def test_every_public_signature_is_typed():
+    untyped = []
+    for name in spikeinterface_gen._LAZY:
+        value = getattr(spikeinterface_gen, name)
+        members = [value]
+        if inspect.isclass(value):
+            members = [
+                member for key, member in inspect.getmembers(value, inspect.isroutine) if not key.startswith("_")
+            ]
+            members = [member for member in members if member.__module__.startswith("spikeinterface_gen")]
+        for member in members:
+            signature = inspect.signature(member)
+            parameters = [p for p in signature.parameters.values() if p.name != "self"]
+            if signature.return_annotation is inspect.Signature.empty or any(
+                p.annotation is inspect.Parameter.empty for p in parameters
+            ):
+                untyped.append(f"{name}: {member.__qualname__}{signature}")
+    assert not untyped
+
+
+@pytest.mark.parametrize("name", ["from_neo", "from_sorting", "from_nwb", "to_neo", "to_sorting", "to_nwb"])
+def test_doors_of_counts_take_what_the_converters_take(name):
+    converter = getattr(importlib.import_module(f"spikeinterface_gen.convert.{name}"), name)
+    of_door, of_converter = (
+        [(p.name, p.default, p.kind) for p in inspect.signature(f).parameters.values()]
+        for f in (getattr(spikeinterface_gen.SpikeCounts, name), converter)
+    )
+    # Instance methods have the counts as self, the converters by name.
+    assert of_door[of_door[0][0] == "self" :] == of_converter[of_door[0][0] == "self" :]
 
 
 def test_every_public_name_is_in_the_reference():

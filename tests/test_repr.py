@@ -5,7 +5,15 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from spikeinterface_gen import LDNS, SpikeCounts, generate_from_counts
+from spikeinterface_gen import (
+    LDNS,
+    SpikeCounts,
+    TwoSampleReport,
+    TwoSampleTest,
+    UseReport,
+    generate_from_counts,
+    load_dataset,
+)
 from spikeinterface_gen.html_repr import describe, sparkline_svg
 
 
@@ -68,3 +76,24 @@ def test_values_are_described_in_short():
     assert describe(0.25) == "0.25"
     assert describe({"numpy": "2.4", "torch": "2.13"}) == "numpy 2.4, torch 2.13"
     assert len(describe("x" * 500)) == 120
+
+
+def test_reports_show_what_was_found_and_their_table():
+    test = TwoSampleTest("auc", "classifier", 0.7, np.full(99, 0.5), np.full(3, 0.7), np.full(3, 0.5), 10, 12)
+    report = TwoSampleReport({"auc": test}, 0.01, 1.0, 10, ("a < b",))
+    assert repr(report).startswith("TwoSampleReport: 1 distances, told apart (family-wise p = 0.01)")
+    page, text = parsed(report._repr_html_())
+    assert "10 real and 12 synthetic trials" in text
+    assert "a < b" in text
+    assert [row.find("th").text for row in page.iter("tr") if row.find("td") is not None] == ["auc"]
+
+    scores = {"real": 0.8, "synthetic": 0.7, "real and synthetic": 0.85}
+    use = UseReport("side", "accuracy", 0.5, scores, {name: np.full(4, s) for name, s in scores.items()}, 9, 8, 7)
+    assert "accuracy of real 0.8, synthetic 0.7, real and synthetic 0.85; chance 0.5" in repr(use)
+    assert use.summary() in parsed(use._repr_html_())[1]
+
+
+def test_simulated_data_are_told_in_a_line():
+    dataset = load_dataset("lorenz", num_trials=2, return_truth=True)
+    assert repr(dataset) == f"SimulatedDataset with true rates and 3 latents. {dataset.counts!r}"
+    assert "true rates and 3 latents" in parsed(dataset._repr_html_())[1]

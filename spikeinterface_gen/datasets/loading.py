@@ -39,6 +39,16 @@ class SimulatedDataset:
     rates: np.ndarray
     latents: np.ndarray
 
+    def __repr__(self) -> str:
+        return f"SimulatedDataset with true rates and {self.latents.shape[-1]} latents. {self.counts!r}"
+
+    def _repr_html_(self) -> str:
+        from spikeinterface_gen.html_repr import counts_html, facts_html
+
+        return facts_html(
+            f"SimulatedDataset with true rates and {self.latents.shape[-1]} latents", {}, below=counts_html(self.counts)
+        )
+
 
 @overload
 def load_dataset(name: str, *, return_truth: Literal[True], **options: Any) -> SimulatedDataset: ...
