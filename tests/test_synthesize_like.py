@@ -1,6 +1,7 @@
 """Synthetic counterparts: of the same structure, with other spikes, fit for code that was written for the recorded."""
 
 from importlib import import_module
+from types import SimpleNamespace
 
 import matplotlib
 
@@ -293,6 +294,35 @@ def test_latent_diffusion_draws_every_length_that_is_needed(continuous_trains, m
     assert [train.t_stop for train in synthetic] == [train.t_stop for train in trains]
     assert synthetic[0].annotations["model"] == "LDNS"
     assert all(0.5 < len(new) / len(old) < 2 for new, old in zip(synthetic, trains, strict=True))
+
+
+class PSTHByContrast:
+    """A conditional model: a PSTH for each contrast."""
+
+    def fit(self, counts):
+        contrast = counts.covariates["contrast"]
+        self.models_ = {value: PSTHPoisson().fit(counts[contrast == value]) for value in np.unique(contrast).tolist()}
+        self.population_ = counts
+        self.conditions_ = SimpleNamespace(covariates={"contrast": None})
+        return self
+
+    def sample(self, num_trials, *, durations=None, covariates=None, seed=None):
+        trials = [
+            self.models_[value].sample(k + 1, seed=seed).counts[k] for k, value in enumerate(covariates["contrast"])
+        ]
+        return SpikeCounts(trials, 10.0, unit_ids=self.population_.unit_ids, annotations={"synthetic": True})
+
+
+def test_a_conditional_model_draws_each_trial_for_its_condition():
+    block = recorded_block()
+    for segment in block.segments:  # units fire at the highest contrast only
+        if segment.annotations["contrast"] < 2.0:
+            for u, train in enumerate(segment.spiketrains):
+                segment.spiketrains[u] = train[:0]
+    synthetic = synthesize_like(block, PSTHByContrast(), seed=1)
+    for old, new in zip(block.segments, synthetic.segments, strict=True):
+        number = sum(map(len, new.spiketrains))
+        assert number == 0 if old.annotations["contrast"] < 2.0 else number > 80
 
 
 def test_a_watermark_is_found(block):

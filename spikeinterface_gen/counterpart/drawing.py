@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,14 @@ def check_units(source: Source, unit_ids: np.ndarray) -> None:
     )
 
 
-def draw(model: Any, num_bins: np.ndarray, bin_size_ms: float, unit_ids: np.ndarray, seed: int) -> SpikeCounts:
+def draw(
+    model: Any,
+    num_bins: np.ndarray,
+    bin_size_ms: float,
+    unit_ids: np.ndarray,
+    seed: int,
+    known: Mapping[str, np.ndarray],
+) -> SpikeCounts:
     """Draw trials of these lengths and units.
 
     Parameters
@@ -112,9 +120,15 @@ def draw(model: Any, num_bins: np.ndarray, bin_size_ms: float, unit_ids: np.ndar
     unit_ids : array, shape (units,)
         Units, in the order wanted.
     seed : int
+    known : mapping from str to array
+        Covariates of the trials; a model that is conditioned on some of them draws for these.
     """
+    conditions = getattr(model, "conditions_", None)
+    options: dict[str, Any] = {"seed": seed}
+    if conditions is not None:
+        options["covariates"] = {name: known[name] for name in conditions.covariates if name in known}
     if "durations" in inspect.signature(model.sample).parameters:
-        drawn = model.sample(len(num_bins), durations=num_bins * (bin_size_ms / 1000.0), seed=seed)
+        drawn = model.sample(len(num_bins), durations=num_bins * (bin_size_ms / 1000.0), **options)
     else:
         drawn = _long_enough(model, num_bins, seed)
     return drawn if np.array_equal(drawn.unit_ids, unit_ids) else drawn.select_units(unit_ids)

@@ -112,8 +112,10 @@ def synthesize_like(
     *l* are too small by the share *l* / ``window_s`` of pairs of bins that a border comes between. Choose windows that
     are long against the lags of interest.
 
-    Trials are drawn without regard to annotations of their segments, which stay as recorded: a difference between
-    conditions is not in the synthetic data unless the trials of each are given by themselves.
+    Annotations of segments stay as recorded. A conditional model draws each trial for the covariates that it was fitted
+    to and that the recorded trial has (annotations of its segment, columns of ``trials``), and for its time in the
+    session. Other models draw without regard to them: a difference between conditions is then not in the synthetic
+    data.
 
     Array annotations and waveforms have one entry a spike; synthetic spikes carry those of recorded spikes of the same
     unit, drawn at random. Signals of a block are copies of the recorded ones, and a sorting keeps the recording that
@@ -145,7 +147,7 @@ def synthesize_like(
     if not source.fitted:
         settings = {"seed": seed, "max_minutes": max_minutes} if model is None else {}
         source.model.fit(pieces.cut(recorded), **settings)
-    drawn = draw(source.model, pieces.num_bins, bin_ms, recorded.counts.unit_ids, seed)
+    drawn = draw(source.model, pieces.num_bins, bin_ms, recorded.counts.unit_ids, seed, pieces.known(recorded))
     return data.with_counts(pieces.joined(drawn, recorded), recorded, seed, watermark_key)
 
 

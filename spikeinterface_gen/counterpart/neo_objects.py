@@ -67,7 +67,7 @@ class RecordedNeo:
         labels = unit_labels(self._segments, self._unit_key)
         # The order in which from_neo numbers units.
         position = {label: k for k, label in enumerate(dict.fromkeys(label for row in labels for label in row))}
-        carried = [_Carried([]) for _ in position]
+        carried = [_Carried() for _ in position]
         for segment, row in zip(self._segments, labels, strict=True):
             for train, label in zip(segment.trains, row, strict=True):
                 carried[position[label]].trains.append(train.train)
@@ -82,8 +82,8 @@ class RecordedNeo:
         trains: list[list[neo.SpikeTrain]] = []
         for k, (segment, row) in enumerate(zip(self._segments, labels, strict=True)):
             trains.append([])
-            chance = uniforms(seed, "values of spikes", k, (int(np.sum(placed.trial == k)),))
             first = bounds[k * num_units]
+            chance = uniforms(seed, "values of spikes", k, (int(bounds[(k + 1) * num_units] - first),))
             for old, label in zip(segment.trains, row, strict=True):
                 unit = position[label]
                 own = slice(bounds[k * num_units + unit], bounds[k * num_units + unit + 1])
@@ -100,11 +100,17 @@ class RecordedNeo:
 class _Carried:
     """What the spikes of a unit carry beside their times: array annotations and waveforms."""
 
-    def __init__(self, trains: list[neo.SpikeTrain]) -> None:
-        self.trains = trains
+    def __init__(self) -> None:
+        self.trains: list[neo.SpikeTrain] = []
+        self._found: dict[str, Any] = {}
 
     def of(self, name: str) -> Any | None:
         """The values of all spikes of the unit, None where trains differ in kind or there is no spike."""
+        if name not in self._found:
+            self._found[name] = self._joined(name)
+        return self._found[name]
+
+    def _joined(self, name: str) -> Any | None:
         rows = [
             train.waveforms if name == "waveforms" else train.array_annotations.get(name)
             for train in self.trains
@@ -183,7 +189,7 @@ def _rebuilt(
         return SpikeTrainList(items=trains[0])
     kind = tuple if isinstance(data, tuple) else list
     items = list(data)
-    if all(not isinstance(item, neo.Segment) and id(item) in made for item in items):
+    if isinstance(items[0], neo.SpikeTrain) or hasattr(items[0], "load"):
         return kind(trains[0])
     _warn_of_signals([item for item in items if isinstance(item, neo.Segment)])
     return kind(
@@ -204,8 +210,10 @@ def _segment(
     segment = _alike(old, marks)
     for name in _DATA_LISTS:
         for item in getattr(old, name):
-            made[id(item)] = copy.deepcopy(item)
-            made[id(item)].segment = segment
+            made[id(item)] = item
+            if not hasattr(item, "load"):  # what is still in a file stays there
+                made[id(item)] = copy.deepcopy(item)
+                made[id(item)].segment = segment
             getattr(segment, name).append(made[id(item)])
     segment.spiketrains.extend(trains)
     for train in trains:

@@ -21,6 +21,9 @@ from spikeinterface_gen.observation.spike_times import PlacedSpikes, place_spike
 
 __all__ = ["Pieces", "Recorded", "placement_annotations", "segments_as_trials", "trials_and_gaps", "windows"]
 
+SESSION_TIME = "session_time_s"
+"""What models call the start of a trial in its session, where that is one of their conditions."""
+
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
@@ -103,6 +106,15 @@ class Pieces:
             trial_locked=self.trial_locked,
             annotations=whole.annotations,
         )
+
+    def known(self, recorded: Recorded) -> dict[str, np.ndarray]:
+        """Covariates of all pieces; what lies between trials has those of one of these, and its own time."""
+        like = np.arange(len(self.segment)) % self.num_learned
+        known = {name: values[like] for name, values in self.covariates.items()}
+        if recorded.counts.t_starts_s is not None:
+            bin_s = recorded.counts.bin_size_ms / 1000.0
+            known[SESSION_TIME] = recorded.counts.t_starts_s[self.segment] + self.first_bin * bin_s
+        return known
 
     def joined(self, drawn: SpikeCounts, recorded: Recorded) -> SpikeCounts:
         """Lay drawn pieces where the recorded ones were cut: one trial a segment, with all bins that it begins.
