@@ -43,7 +43,7 @@ def names_in_file(
     """
     names = list(names)
     taken = set(meant_otherwise)
-    renamed = {}
+    renamed: dict[str, str] = {}
     for name in names:
         if name in taken or _NOT_TAKEN.search(name) or _SPECIAL.fullmatch(name) or hasattr(table, name):
             safe = f"{kind}_{_NOT_TAKEN.sub('_', name)}".removesuffix("_index")
