@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from probeinterface import Probe
     from spikeinterface.core import BaseRecording, Motion, SortingAnalyzer, Templates
 
-    from spikeinterface_gen.extractors import GenerativeRecordingExtractor
+    from spikeinterface_gen.extractors import GenerativeRecordingExtractor, GenerativeSortingExtractor
+
+    Pair: TypeAlias = tuple[GenerativeRecordingExtractor, GenerativeSortingExtractor]
 
 __all__ = ["generate_from_counts", "generate_with_ldns"]
 
@@ -34,6 +36,18 @@ class SamplesCounts(Protocol):
 
     def sample(self, num_trials: int, *, seed: int) -> SpikeCounts:
         """Draw counts."""
+
+
+@overload
+def generate_with_ldns(
+    model: SamplesCounts | str | Path, n_trials: int, *, return_sorting: Literal[True], **options: Any
+) -> Pair: ...
+
+
+@overload
+def generate_with_ldns(
+    model: SamplesCounts | str | Path, n_trials: int, *, return_sorting: Literal[False] = False, **options: Any
+) -> GenerativeRecordingExtractor: ...
 
 
 def generate_with_ldns(
@@ -55,8 +69,9 @@ def generate_with_ldns(
     motion: Motion | Literal["rigid", "nonrigid"] | None = None,
     noise_recording: BaseRecording | None = None,
     parent_recording: BaseRecording | None = None,
+    return_sorting: bool = False,
     **rendering: Any,
-) -> GenerativeRecordingExtractor:
+) -> GenerativeRecordingExtractor | Pair:
     """Draw trials from a model and return them as a recording whose ground truth is known.
 
     Parameters
@@ -73,12 +88,12 @@ def generate_with_ldns(
         The same seed gives the same recording. None draws one; it is stored in the annotations.
     folder, probe, sampling_frequency, unit_ids, gap_s, overwrite, watermark_key
         As in :func:`generate_from_counts`.
-    templates, motion, noise_recording, parent_recording, **rendering
+    templates, motion, noise_recording, parent_recording, return_sorting, **rendering
         As in :func:`generate_from_counts`.
 
     Returns
     -------
-    GenerativeRecordingExtractor
+    GenerativeRecordingExtractor, or a pair of it and a GenerativeSortingExtractor
         Its traces are computed when asked for; ``.sorting`` is the ground truth.
 
     Examples
@@ -118,9 +133,26 @@ def generate_with_ldns(
         gap_s=gap_s,
         overwrite=overwrite,
         watermark_key=watermark_key,
+        return_sorting=return_sorting,
         **scene,
         **rendering,
     )
+
+
+@overload
+def generate_from_counts(counts: SpikeCounts, *, return_sorting: Literal[True], **options: Any) -> Pair: ...
+
+
+@overload
+def generate_from_counts(
+    counts: SpikeCounts, *, return_sorting: Literal[False] = False, **options: Any
+) -> GenerativeRecordingExtractor: ...
+
+
+@overload
+def generate_from_counts(
+    counts: SpikeCounts, *, return_sorting: bool, **options: Any
+) -> GenerativeRecordingExtractor | Pair: ...
 
 
 def generate_from_counts(
@@ -139,8 +171,9 @@ def generate_from_counts(
     motion: Motion | Literal["rigid", "nonrigid"] | None = None,
     noise_recording: BaseRecording | None = None,
     parent_recording: BaseRecording | None = None,
+    return_sorting: bool = False,
     **rendering: Any,
-) -> GenerativeRecordingExtractor:
+) -> GenerativeRecordingExtractor | Pair:
     """Place the spikes of any counts in time and render them as a recording.
 
     Parameters
@@ -179,13 +212,16 @@ def generate_from_counts(
     parent_recording : BaseRecording, optional
         A recording that the spikes are added to, in its gains and type. Its own spikes are not in the ground
         truth. The session refers to it and does not copy it.
+    return_sorting : bool
+        Whether to return ``recording, sorting``, as SpikeInterface's own generators do.
     **rendering
         Fields of :class:`spikeinterface_gen.rendering.parameters.RenderingParameters`, such as
         ``noise_level_uv=10.0``.
 
     Returns
     -------
-    GenerativeRecordingExtractor
+    GenerativeRecordingExtractor, or a pair of it and a GenerativeSortingExtractor
+        ``.sorting`` is the ground truth.
 
     Raises
     ------
@@ -247,7 +283,8 @@ def generate_from_counts(
         folder = unused_folder(f"{model}-{counts.num_trials}-trials-seed-{seed}")
         print(f"Synthetic session saved in {folder}")
     path = write_session(folder, counts, placed, amplitudes, scene, seed, overwrite=overwrite)
-    return GenerativeRecordingExtractor(path, layout=layout)
+    recording = GenerativeRecordingExtractor(path, layout=layout)
+    return (recording, recording.sorting) if return_sorting else recording
 
 
 def _check_layout(layout: str) -> None:

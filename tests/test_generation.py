@@ -9,7 +9,7 @@ import pytest
 import spikeinterface.full as si
 from probeinterface import generate_linear_probe
 from probeinterface.neuropixels_tools import build_neuropixels_probe
-from spikeinterface.core.testing import check_recordings_equal
+from spikeinterface.core.testing import check_recordings_equal, check_sortings_equal
 
 from spikeinterface_gen import SpikeCounts, generate_from_counts, generate_with_ldns, is_synthetic
 from spikeinterface_gen.provenance import provenance
@@ -45,6 +45,11 @@ def test_a_model_becomes_a_recording_and_the_seed_decides(tmp_path):
     assert first.sorting.get_annotation("synthetic") is True
     trials = generate_with_ldns(model, 4, seed=7, layout="trials", folder=tmp_path / "trials")
     assert trials.get_num_segments() == 4
+    recording, sorting = generate_with_ldns(
+        model, 4, seed=7, layout="trials", folder=tmp_path / "pair", return_sorting=True
+    )
+    check_recordings_equal(recording, trials)
+    check_sortings_equal(sorting, trials.sorting)
     assert np.array_equal(trials.get_traces(1), first.get_traces(0, 9000, 18000))
 
 

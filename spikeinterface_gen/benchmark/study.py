@@ -338,8 +338,8 @@ def _opened(home: Path, cases: dict[Case, dict[str, Any]]) -> GenerativeSorterSt
     """The study, made or found, with these cases; runs that were cut off are forgotten."""
     folder = home / "study"
     path = folder / _CASES_FILE
-    if folder.exists() and not path.exists():
-        raise ValueError(f"{home} holds another study; choose another folder.")
+    if (folder / "cases.pickle").exists():
+        raise ValueError(f"{home} holds a study of SpikeInterface's own; choose another folder.")
     known = read_cases(path) if path.exists() else {}
     changed = [key for key in cases if key in known and known[key]["params"] != cases[key]["params"]]
     if changed:
@@ -347,8 +347,7 @@ def _opened(home: Path, cases: dict[Case, dict[str, Any]]) -> GenerativeSorterSt
             f"{home} holds a study in which {changed[0][0]!r} has other parameters ({known[changed[0]]['params']}); "
             "choose another folder."
         )
-    for name in ("sorting_analyzer", "results", "run_logs"):  # SpikeInterface expects them
-        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "results").mkdir(parents=True, exist_ok=True)
     write_cases(path, {**known, **cases})
     study = GenerativeSorterStudy(home)
     for key in cases:
