@@ -91,9 +91,12 @@ class LDNS(GenerativeModel):
     Examples
     --------
     >>> from spikeinterface_gen import LDNS, load_dataset
-    >>> counts = load_dataset("steinmetz2019")
-    >>> model = LDNS().fit(counts, max_minutes=4)          # doctest: +SKIP
-    >>> synthetic = model.sample(100, seed=1)              # doctest: +SKIP
+    >>> counts = load_dataset("steinmetz2019")[:30, :20]
+    >>> model = LDNS(channels=16, denoiser_channels=16)
+    >>> model.fit(counts, num_steps=2, progress=False)  # max_minutes=4, or nothing, for a fit that is of use
+    LDNS of 20 units, 5 latents, 40 bins of 10 ms, Poisson counts
+    >>> model.sample(100, seed=1).counts.shape
+    (100, 40, 20)
     """
 
     def __init__(

@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["FitSettings", "fit_networks", "hold_out", "stage_metrics", "stage_steps"]
 
 # Shares of ``max_minutes`` after which a stage must be over; the rest is for the observation model and the metrics.
-AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.42, 0.5, 0.86
+AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.35, 0.43, 0.86
 # Length of the autoencoder's refit, relative to the step that early stopping found.
 REFIT_SHARE = 0.25
+# Trials a step. As with the autoencoder, more steps on fewer trials learn faster.
+DENOISER_BATCH = 32
 STAGES = ("autoencoder", "refit", "denoiser")
 
 
@@ -199,7 +201,7 @@ def _denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCo
         mask_of(train.mask),
         torch.from_numpy(scaled[1]),
         mask_of(held_out.mask),
-        batch_size=64,
+        batch_size=DENOISER_BATCH,
         seed=seed,
     )
 
@@ -234,8 +236,8 @@ def _refit_stage(stage: StageSettings, report: StageReport) -> StageSettings:
 
 def _denoiser_stage(train: SpikeCounts) -> StageSettings:
     # 150 passes over the trials. Of few trials, more passes leave the metrics as they are and are remembered.
-    steps = int(np.clip(150 * train.num_trials / 64, 500, 6000))
-    return StageSettings(max_steps=steps, evaluate_every=50, patience=8)
+    steps = int(np.clip(150 * train.num_trials / DENOISER_BATCH, 800, 12000))
+    return StageSettings(max_steps=steps, learning_rate=5e-3, evaluate_every=100, patience=8)
 
 
 def _batch_size(train: SpikeCounts) -> int:
