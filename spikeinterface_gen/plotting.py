@@ -260,7 +260,7 @@ def _correlations(ax: Axes, report: ValidationReport) -> None:
         extent=(low, high, low, high),
     )
     bar = ax.figure.colorbar(image, ax=ax, label="pairs", shrink=0.75, pad=0.02)
-    most = max(float(image.get_array().max()), 1.0)
+    most = max(float(np.max(np.asarray(image.get_array()))), 1.0)
     ticks = [m * 10.0**e for e in range(7) for m in (1, 2, 5) if m * 10.0**e <= most]
     bar.set_ticks(ticks, labels=[f"{t:g}" for t in ticks])
     bar.minorticks_off()

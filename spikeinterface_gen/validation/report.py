@@ -282,7 +282,9 @@ def validate(
     membership = None
     if train is not None and min(real.num_trials, train.num_trials) >= 3:
         membership = membership_inference(synthetic, train, real, seed=seed)
-    whole_trials, use, of_extras = None, [], []
+    whole_trials: TwoSampleReport | None = None
+    use: list[UseReport] = []
+    of_extras: list[str] = []
     if thorough:
         whole_trials, of_extras = _whole_trials(real, synthetic, train, encoder, num_permutations, num_splits, seed)
         if train is not None:

@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.randomness import normals, uniforms
+from spikeinterface_gen.randomness import normals
 from spikeinterface_gen.validation.distances import check_same_population
+from spikeinterface_gen.validation.labelings import MAX_TRIALS, MIN_TRIALS, choose, draw_folds, draw_splits, relabel
 from spikeinterface_gen.validation.sample_distances import (
     TrialMoments,
     classifier_auc,
@@ -44,12 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MIN_TRIALS", "Encoder", "TwoSampleReport", "TwoSampleTest", "two_sample_tests"]
 
-MIN_TRIALS = 10
-"""Trials that either side needs: two for each fold of the classifier."""
-MAX_TRIALS = 1000
-"""Trials of either side that are used, at most: the work grows with their square."""
-
-_NUM_FOLDS = 5
 _NUM_DIRECTIONS = 100
 _LEVEL = 0.05
 _LEVEL_CLOSER = 0.01
@@ -136,7 +131,8 @@ class TwoSampleReport:
     p_joint : float
         p-value of the family: of the smallest of the p-values.
     p_joint_closer : float
-        The same of trials that are closer than chance allows.
+        Probability that trials are as close by all distances together: sum of the distances, each in s.d. over
+        relabellings.
     num_trials : int
         Trials on either side of values and floors; 0 where real trials are too few to be split.
     notes : tuple of str
@@ -253,7 +249,7 @@ def two_sample_tests(
     if latents is not None:
         _check_latents(latents, sides)
 
-    chosen = {name: _at_most(counts.num_trials, seed, name) for name, counts in sides.items()}
+    chosen = {name: choose(counts.num_trials, seed, name) for name, counts in sides.items()}
     sides = {name: counts[chosen[name]] for name, counts in sides.items()}
     moments = None
     if encoder is not None:
@@ -267,18 +263,18 @@ def two_sample_tests(
 
     sizes = [counts.num_trials for counts in sides.values()]
     everyone = np.arange(sizes[0] + sizes[1])
-    folds = _folds(sizes[0], sizes[1], seed, 0)
-    labelings = _relabelled(np.arange(len(everyone)) < sizes[0], folds, num_permutations, seed)
+    folds = draw_folds(sizes[0], sizes[1], seed, 0)
+    labelings = relabel(np.arange(len(everyone)) < sizes[0], folds, num_permutations, seed)
     outcomes = {name: distance(everyone, labelings, folds) for name, distance in distances.items()}
 
     notes = []
-    splits = _splits(sizes, num_splits, seed)
+    splits = draw_splits(sizes, num_splits, seed)
     if not splits:
         notes.append(f"Floors of whole-trial distances are left out: they need {2 * MIN_TRIALS} real trials.")
     compared = {name: np.empty((len(splits), 2)) for name in distances}
     for k, sets in enumerate(splits):
         number = len(sets[0])
-        halves, split_folds = (np.arange(2 * number) < number)[:, None], _folds(number, number, seed, k + 1)
+        halves, split_folds = (np.arange(2 * number) < number)[:, None], draw_folds(number, number, seed, k + 1)
         for side in (0, 1):
             pair = np.concatenate([sets[0], sets[side + 1]])
             for name, distance in distances.items():
@@ -301,7 +297,7 @@ def two_sample_tests(
             for name, found in outcomes.items()
         },
         p_joint=_joint_p_value(together),
-        p_joint_closer=_joint_p_value(-together),
+        p_joint_closer=_p_value_of_closeness(together),
         num_trials=len(splits[0][0]) if splits else 0,
         notes=tuple(notes),
     )
@@ -348,51 +344,12 @@ def _joint_p_value(distances: np.ndarray) -> float:
     return float(np.mean(smallest <= smallest[0]))
 
 
-def _splits(sizes: list[int], num_splits: int, seed: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Positions of equally many real, synthetic and other real trials, for each split; none if these are too few.
-
-    ``sizes`` are those of real, synthetic and (if any) training trials, which lie one after the other. At most half
-    of the training trials are drawn: the floors must differ, or nothing would be known of their spread.
-    """
-    has_train = len(sizes) == 3
-    number = min(sizes[0] if has_train else sizes[0] // 2, sizes[1], *(size // 2 for size in sizes[2:]))
-    if number < MIN_TRIALS:
-        return []
-    splits = []
-    for k in range(num_splits):
-        orders = [
-            np.argsort(uniforms(seed, f"validation/two-sample-split/{side}", k, (size,)))
-            for side, size in enumerate(sizes)
-        ]
-        other = sizes[0] + sizes[1] + orders[2][:number] if has_train else orders[0][number : 2 * number]
-        splits.append((orders[0][:number], sizes[0] + orders[1][:number], other))
-    return splits
-
-
-def _folds(num_first: int, num_second: int, seed: int, index: int) -> np.ndarray:
-    """Fold of each trial; every fold holds an equal share of both samples."""
-    parts = [
-        np.argsort(uniforms(seed, f"validation/folds/{side}", index, (number,))) % _NUM_FOLDS
-        for side, number in enumerate((num_first, num_second))
-    ]
-    return np.concatenate(parts)
-
-
-def _relabelled(is_first: np.ndarray, folds: np.ndarray, num_permutations: int, seed: int) -> np.ndarray:
-    """The labels, then relabellings within folds, (trials, 1 + num_permutations)."""
-    result = np.empty((len(is_first), 1 + num_permutations), bool)
-    result[:, 0] = is_first
-    by_fold = np.argsort(folds, kind="stable")
-    for k in range(num_permutations):
-        shuffled = np.lexsort((uniforms(seed, "validation/relabel-trials", k, (len(folds),)), folds))
-        result[by_fold, k + 1] = is_first[shuffled]
-    return result
-
-
-def _at_most(num_trials: int, seed: int, name: str) -> np.ndarray:
-    if num_trials <= MAX_TRIALS:
-        return np.arange(num_trials)
-    return np.sort(np.argsort(uniforms(seed, f"validation/two-sample/{name}", 0, (num_trials,)))[:MAX_TRIALS])
+def _p_value_of_closeness(distances: np.ndarray) -> float:
+    """p-value of distances that are small together; ``distances`` as in :func:`_joint_p_value`."""
+    sd = distances.std(axis=1, keepdims=True)
+    # Copies are closer by every distance, so that the sum knows more than the smallest p-value of few relabellings.
+    total = ((distances - distances.mean(axis=1, keepdims=True)) / np.where(sd > 0, sd, 1.0)).sum(axis=0)
+    return float(np.mean(total <= total[0] + 1e-9))
 
 
 def _check_latents(latents: Mapping[str, np.ndarray], sides: Mapping[str, SpikeCounts]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.validation.breakdown import conditions
@@ -37,14 +38,12 @@ def use_of(
     tasks: list[tuple[str, Callable[[], UseReport]]] = []
     notes = []
     if test.counts.size <= _MAX_ELEMENTS:
-        tasks.append(("Co-smoothing", lambda: co_smoothing(train, synthetic, test, seed=seed)))
+        tasks.append(("Co-smoothing", partial(co_smoothing, train, synthetic, test, seed=seed)))
     else:
         notes.append("Co-smoothing is left out, because the held-out trials are many: give co_smoothing some of them.")
     known = [name for name in conditions(test, synthetic) if name in train.covariates]
     for name in known[:_MAX_COVARIATES]:
-        tasks.append(
-            (f"Decoding of {name}", lambda name=name: decode_covariate(train, synthetic, test, name, seed=seed))
-        )
+        tasks.append((f"Decoding of {name}", partial(decode_covariate, train, synthetic, test, name, seed=seed)))
     if len(known) > _MAX_COVARIATES:
         notes.append(f"Of {len(known)} covariates {_MAX_COVARIATES} were decoded; decode_covariate has the others.")
     reports = []
