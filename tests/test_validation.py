@@ -265,13 +265,16 @@ def test_one_condition_is_no_division(parts):
     assert np.isfinite(report.table["ratio"].to_numpy()).all()
 
 
-def test_conditions_are_decoded(parts):
+def test_conditions_are_decoded(parts, monkeypatch):
+    from spikeinterface_gen.validation import use
+
+    monkeypatch.setattr(use, "_MAX_COVARIATES", 1)
     train, real, other = (
-        SpikeCounts(c.counts, 10.0, covariates={name: np.arange(c.num_trials) % 2 for name in "abcd"}) for c in parts
+        SpikeCounts(c.counts, 10.0, covariates={name: np.arange(c.num_trials) % 2 for name in "ab"}) for c in parts
     )
-    report = validate(real, other, train=train, num_splits=2, thorough=True)
-    assert [use.task for use in report.use[1:]] == [f"Decoding of {name}" for name in "abc"]
-    assert any("Of 4 covariates 3 were decoded" in note for note in report.notes)
+    reports, notes = use.use_of(train[:40], other, real)
+    assert [report.task for report in reports[1:]] == ["Decoding of a"]
+    assert notes == ["Of 2 covariates 1 were decoded; decode_covariate has the others."]
 
 
 def test_what_few_trials_do_not_allow_is_said(parts):

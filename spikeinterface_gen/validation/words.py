@@ -56,7 +56,8 @@ def summary(report: ValidationReport) -> str:
 def _verdict(report: ValidationReport) -> list[str]:
     if not report.comparisons:
         return ["No metric could be computed."]
-    flagged = [report.comparisons[name].metric.label for name in report.flagged]
+    labels = {name: c.metric.label for name, c in report.comparisons.items()} | {"memorisation": "memorisation"}
+    flagged = [labels[name] for name in report.flagged]
     tested = [c for c in report.comparisons.values() if np.isfinite(c.p)]
     passed = [c.metric.label for c in tested if not c.flagged]
     untested = [c.metric.label for c in report.comparisons.values() if not np.isfinite(c.p)]
