@@ -123,10 +123,12 @@ def synthesize_like(
 
     Examples
     --------
-    >>> import neo, numpy as np, quantities as pq
+    >>> import neo
+    >>> import numpy as np
     >>> from spikeinterface_gen import synthesize_like
     >>> from spikeinterface_gen.models.psth import PSTHPoisson
-    >>> trains = [neo.SpikeTrain(np.arange(k, 9000, 70.0), "ms", t_stop=9000, name=f"unit {k}") for k in range(5)]
+    >>> times_ms = np.arange(0.0, 9000.0, 70.0)
+    >>> trains = [neo.SpikeTrain(times_ms, units="ms", t_stop=9000.0, name=f"unit {k}") for k in range(5)]
     >>> synthetic = synthesize_like(trains, PSTHPoisson(), seed=1)
     >>> synthetic[3].name, synthetic[3].t_stop
     ('unit 3', array(9000.) * ms)

@@ -15,6 +15,6 @@ def analyse(block):
     _, axes = figures.plot_trajectories(latents, gpfa, dimensions=[0, 1], trials_to_plot=np.arange(10))
     return {
         "latents": np.stack(list(latents["latent_variable_orth"])),
-        "panels": [axis.get_title() for axis in figure.axes],
+        "panels": [axis.get_xlabel() for axis in figure.axes],
         "lines": [axes.has_data()],
     }
