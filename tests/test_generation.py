@@ -11,7 +11,14 @@ from probeinterface import generate_linear_probe
 from probeinterface.neuropixels_tools import build_neuropixels_probe
 from spikeinterface.core.testing import check_recordings_equal, check_sortings_equal
 
-from spikeinterface_gen import SpikeCounts, generate_from_counts, generate_with_ldns, is_synthetic
+from spikeinterface_gen import (
+    GenerativeRecordingExtractor,
+    GenerativeSortingExtractor,
+    SpikeCounts,
+    generate_from_counts,
+    generate_with_ldns,
+    is_synthetic,
+)
 from spikeinterface_gen.provenance import provenance
 
 
@@ -169,6 +176,17 @@ def test_everything_generated_says_so_in_memory_and_on_disk(counts, tmp_path):
     generated += [analyzer, tmp_path / "analyzer", str(tmp_path / "sorting"), tmp_path / "binary"]
     generated += [tmp_path / "zarr.zarr", tmp_path / "filtered.json"]
     assert [is_synthetic(item) for item in generated] == [True] * len(generated)
+
+
+def test_what_drew_the_counts_is_told_as_far_as_it_is_known(counts, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    vague = counts.with_annotations(synthetic=True, model="somebody's")
+    generate_from_counts(vague, seed=5, folder="~/session")
+    recording = GenerativeRecordingExtractor("~/session")
+    assert recording.get_annotation("model") == "somebody's"
+    assert recording.get_annotation("seed") == 5
+    assert len(recording.get_annotation("model_sha256")) == 64
+    assert GenerativeSortingExtractor("~/session").get_annotation("model") == "somebody's"
 
 
 def test_what_is_not_ours_is_not_synthetic(counts, tmp_path):
