@@ -39,6 +39,7 @@ from spikeinterface_gen.validation.sample_distances import (
     trial_moments,
 )
 from spikeinterface_gen.validation.trial_features import trial_features
+from spikeinterface_gen.validation.words import capital
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,7 +186,7 @@ class TwoSampleReport:
         parts = [
             f"Whole trials were compared by {len(self.tests)} distances ({first.num_real} real and "
             f"{first.num_synthetic} synthetic trials, {len(first.null)} relabellings).",
-            "; ".join(test.summary() for test in self.tests.values()) + ".",
+            capital("; ".join(test.summary() for test in self.tests.values())) + ".",
             f"Together they {'tell' if self.flagged else 'do not tell'} synthetic from real trials "
             f"(family-wise p = {self.p_joint:.2g}).",
         ]
