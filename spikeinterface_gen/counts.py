@@ -317,6 +317,13 @@ class SpikeCounts(Conversions):
         copy._annotations = {**self._annotations, **annotations}
         return copy
 
+    def with_covariates(self, **covariates: npt.ArrayLike) -> SpikeCounts:
+        """Return the same counts with these covariates added: (trials,), (trials, k) or (trials, bins, k)."""
+        copy = self._take(np.arange(self.num_trials), np.arange(self.num_units))
+        added = {name: covariate(name, value, self._counts.shape) for name, value in covariates.items()}
+        copy._covariates = {**self._covariates, **added}
+        return copy
+
     # ---- inside ------------------------------------------------------------------------------
 
     def _trial_positions(self, trials: Any) -> np.ndarray:
