@@ -39,7 +39,7 @@ _TRIALS_PER_COSINE, _MAX_COSINES = 20, 3
 _MAX_DEVIATION = 6.0
 _NUM_QUANTILES = 101
 # Beyond the range of the data by this share of it: an extrapolation to warn of, rather than a mistake.
-_EXTRAPOLATION = 0.25
+_EXTRAPOLATION, _NEGLIGIBLE = 0.25, 0.01
 _MAX_ANGLE = 4 * np.pi
 
 
@@ -270,7 +270,7 @@ class Covariate:
     def _check_range(self, held: np.ndarray, label: str) -> None:
         low, high = np.array(self.low), np.array(self.high)
         beyond = np.nan_to_num(np.maximum(held - high, low - held) / np.maximum(high - low, 1e-12), nan=-1.0)
-        if beyond.max() <= 0:
+        if beyond.max() <= _NEGLIGIBLE:
             return
         where = np.unravel_index(int(beyond.argmax()), held.shape)
         column = where[-1]

@@ -237,6 +237,8 @@ class LDNS(GenerativeModel):
         if max_minutes is not None and not max_minutes > 0:
             raise ValueError(f"max_minutes must be positive; got {max_minutes}.")
         conditions = Conditions.of(counts, covariates, session_time)
+        if conditions is not None:
+            conditions.of_counts(held_out)  # A mistake shows before minutes of work.
         binary = is_binary(self.observation, counts)
         population = Population.of(counts, max(train.max_bins, held_out.max_bins))
         with torch.random.fork_rng():

@@ -68,11 +68,9 @@ class DenoiserNetwork(nn.Module):
         if num_constant:
             self.constant_inlet = nn.Linear(num_constant, channels)
             self.constant_outlet = nn.Linear(channels, channels)
-            nn.init.zeros_(self.constant_outlet.weight)
         self.varying_inlet: nn.Linear | None = None
         if num_varying:
             self.varying_inlet = nn.Linear(num_varying * patch_size, channels, bias=False)
-            nn.init.zeros_(self.varying_inlet.weight)
 
     def forward(
         self, x: Tensor, c_noise: Tensor, mask: Tensor | None = None, condition: tuple[Tensor, ...] | None = None
