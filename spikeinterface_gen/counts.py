@@ -25,7 +25,10 @@ from spikeinterface_gen._checks import (
 )
 from spikeinterface_gen._conversions import Conversions
 
-__all__ = ["SpikeCounts"]
+__all__ = ["SESSION_TIME", "SpikeCounts"]
+
+SESSION_TIME = "session_time_s"
+"""Name of the covariate of synthetic trials that holds the time of the session they were drawn for, in s."""
 
 
 class SpikeCounts(Conversions):

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from spikeinterface_gen import LDNS, SpikeCounts
+from spikeinterface_gen.counts import SESSION_TIME
 from spikeinterface_gen.diffusion.guidance import guided
 from spikeinterface_gen.models.conditions import Conditions
-from spikeinterface_gen.models.covariate import SESSION_TIME, Covariate
+from spikeinterface_gen.models.covariate import Covariate
 from spikeinterface_gen.models.tasks import DenoiserTask
 from spikeinterface_gen.nn.denoiser import DenoiserNetwork
 

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.models.covariate import KINDS, SESSION_TIME, Covariate
+from spikeinterface_gen.counts import SESSION_TIME, SpikeCounts
+from spikeinterface_gen.models.covariate import KINDS, Covariate
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.randomness import uniforms
 

@@ -23,11 +23,9 @@ from typing import Any, Self
 import numpy as np
 
 from spikeinterface_gen._checks import known_or_filled
+from spikeinterface_gen.counts import SESSION_TIME
 
-__all__ = ["KINDS", "SESSION_TIME", "Covariate"]
-
-SESSION_TIME = "session_time_s"
-"""Name of the covariate that holds the start of a trial in its session, in s."""
+__all__ = ["KINDS", "Covariate"]
 
 KINDS = ("categorical", "continuous", "circular")
 
