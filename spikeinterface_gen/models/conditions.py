@@ -209,8 +209,11 @@ class Conditions:
 
     def evenly(self, num_bins: np.ndarray) -> Encoded:
         """Features of as many trials as there are lengths, from recorded trials at even distances."""
-        rows = (np.arange(len(num_bins)) + 0.5) / len(num_bins) * len(self)
-        return self.encoded(self._of_rows(rows.astype(np.int64)), num_bins)
+        return self.encoded(self._of_rows(self._even_rows(len(num_bins))), num_bins)
+
+    def _even_rows(self, number: int) -> np.ndarray:
+        """The recorded trial at (i + ½) / number of all, in whole numbers."""
+        return (2 * np.arange(number) + 1) * len(self) // (2 * number)
 
     def _of_rows(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         return {name: values[rows] for name, values in self.rows.items()}
@@ -245,7 +248,7 @@ class Conditions:
                 raise ValueError(f"session=True sets {SESSION_TIME!r}; leave one of the two out.")
             shares = (np.arange(num_trials) + 0.5) / num_trials
             times = self.rows[SESSION_TIME][:, 0]
-            rows = np.argsort(times, kind="stable")[(shares * len(self)).astype(np.int64)]
+            rows = np.argsort(times, kind="stable")[self._even_rows(num_trials)]
             timed = {SESSION_TIME: np.quantile(times, shares)[:, None]}
             if given is None:
                 return Asked(self._of_rows(rows) | timed, self.num_bins[rows])
