@@ -19,7 +19,7 @@ CHUNK_BINS = 8192
 
 # Shares of the training trials without any condition, and without each of the others by itself: what the model can
 # draw trials without, or guide them away from.
-_WITHOUT_ALL, _WITHOUT_EACH = 0.15, 0.1
+_WITHOUT_ALL, _WITHOUT_EACH = 0.2, 0.1
 
 
 class AutoencoderTask(Task):
