@@ -25,7 +25,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,8 +37,17 @@ import torch
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.sample import SAMPLERS
 from spikeinterface_gen.models.base import GenerativeModel, NotFittedError, check_counts
-from spikeinterface_gen.models.ldns_fit import FitSettings, fit_networks, hold_out, stage_metrics, stage_steps
+from spikeinterface_gen.models.conditions import Conditions, Trials, trials_to_draw
+from spikeinterface_gen.models.ldns_fit import (
+    FitSettings,
+    fit_denoiser,
+    fit_networks,
+    hold_out,
+    stage_metrics,
+    stage_steps,
+)
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, build_networks, is_binary
+from spikeinterface_gen.models.ldns_observation import recalibrated
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.saved import read_model, write_model
 from spikeinterface_gen.observation.history import MAX_RATE
@@ -87,6 +97,8 @@ class LDNS(GenerativeModel):
         Losses of each stage.
     stage_metrics_ : DataFrame
         Distances from held-out trials after each stage, as ratios to their floor: where quality is lost.
+    conditions_ : Conditions or None
+        The covariates that trials can be drawn for.
 
     Examples
     --------
@@ -140,7 +152,13 @@ class LDNS(GenerativeModel):
             f"LDNS of {len(self.population_.unit_ids)} units, {self.networks_.num_latents} latents, "
             f"{self.population_.max_bins} bins of {self.population_.bin_size_ms:g} ms, "
             f"{'Bernoulli' if self.networks_.binary else 'Poisson'} counts"
+            + ("" if self.conditions_ is None else f", conditioned on {', '.join(self.conditions_.covariates)}")
         )
+
+    @property
+    def conditions_(self) -> Conditions | None:
+        """The covariates that trials can be drawn for; None where there are none."""
+        return self._ready().conditions
 
     # ---- fit -----------------------------------------------------------------------------------
 
@@ -148,6 +166,8 @@ class LDNS(GenerativeModel):
         self,
         counts: SpikeCounts,
         *,
+        covariates: Sequence[str] | Mapping[str, str | None] | None = None,
+        session_time: bool = True,
         validation: SpikeCounts | None = None,
         seed: int = 0,
         max_minutes: float | None = None,
@@ -163,6 +183,14 @@ class LDNS(GenerativeModel):
         ----------
         counts : SpikeCounts
             At least 4 trials, 2 where ``validation`` is given.
+        covariates : list of str, or mapping from str to kind, optional
+            Names of covariates of ``counts`` that trials are to be drawn for, constant over a trial or varying in it;
+            unknown values are NaN, in text empty. The kind, "categorical", "continuous" or "circular" (angles in
+            radians), follows from the values where it is not given: text, booleans and at most 10 whole numbers are
+            categorical, other numbers continuous.
+        session_time : bool
+            Whether the start of a trial is a covariate, so that trials can be drawn for a time of the session. Without
+            effect where ``counts.t_starts_s`` is unknown, or of less than 20 trials.
         validation : SpikeCounts, optional
             Trials that decide when to stop, and are not learned from. Default: 15 % of ``counts``; once it has stopped,
             the autoencoder goes on for a while on all of them.
@@ -208,11 +236,14 @@ class LDNS(GenerativeModel):
             train, held_out = counts, validation
         if max_minutes is not None and not max_minutes > 0:
             raise ValueError(f"max_minutes must be positive; got {max_minutes}.")
+        conditions = Conditions.of(counts, covariates, session_time)
+        if conditions is not None:
+            conditions.of_counts(held_out)  # A mistake shows before minutes of work.
         binary = is_binary(self.observation, counts)
         population = Population.of(counts, max(train.max_bins, held_out.max_bins))
         with torch.random.fork_rng():
             torch.random.default_generator.manual_seed(resolve_seed(seed))
-            networks = build_networks(self.settings(), population, binary)
+            networks = build_networks(self.settings(), population, binary, conditions)
         settings = FitSettings(
             seed=seed,
             max_minutes=max_minutes,
@@ -233,6 +264,78 @@ class LDNS(GenerativeModel):
         self.population_ = population
         return self
 
+    def fit_conditions(
+        self,
+        counts: SpikeCounts,
+        covariates: Sequence[str] | Mapping[str, str | None] | None = None,
+        *,
+        session_time: bool = True,
+        validation: SpikeCounts | None = None,
+        seed: int = 0,
+        max_minutes: float | None = None,
+        num_steps: int | tuple[int, int] | None = None,
+        accelerator: str = "auto",
+        devices: int = 1,
+        progress: bool = True,
+    ) -> LDNS:
+        """Learn other conditions for the same latents: only a denoiser is trained.
+
+        Encoder, decoder, spike history and synchrony stay; biases of the history are calibrated afresh where means of
+        free runs are off by more than 1 %. This model stays as it is.
+
+        Parameters
+        ----------
+        counts : SpikeCounts
+            Of the same units and bins, such as those that this model was fitted to.
+        num_steps : int or (int, int), optional
+            Of the denoiser.
+        covariates, session_time, validation, seed, max_minutes, accelerator, devices, progress
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        LDNS
+            Another model.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If data, covariates or settings are unfit.
+        """
+        networks = self._ready()
+        self.population_.check(counts)
+        seed = resolve_seed(seed)
+        if max_minutes is not None and not max_minutes > 0:
+            raise ValueError(f"max_minutes must be positive; got {max_minutes}.")
+        conditions = Conditions.of(counts, covariates, session_time)
+        train, held_out = hold_out(counts, seed) if validation is None else (counts, validation)
+        self.population_.check(held_out)
+        settings = FitSettings(
+            seed=seed,
+            max_minutes=max_minutes,
+            num_steps=None if num_steps is None else stage_steps({"denoiser": num_steps}),
+            refit=False,
+            accelerator=accelerator,
+            devices=devices,
+            checkpoint=None,
+            progress=progress,
+        )
+        model = LDNS(**self.settings())
+        longest = max(self.population_.max_bins, train.max_bins, held_out.max_bins)
+        model.population_ = Population.of(counts, longest)
+        with torch.random.fork_rng():
+            torch.random.default_generator.manual_seed(seed)
+            new = build_networks(self.settings(), model.population_, networks.binary, conditions)
+        kept = {name: value for name, value in networks.state_dict().items() if not name.startswith("denoiser.")}
+        new.load_state_dict(kept, strict=False)
+        report = fit_denoiser(new, train, held_out, settings, time.monotonic())
+        new.set_count_model(recalibrated(new, counts, seed))
+        model.networks_ = new
+        model.reports_ = {"denoiser": report}
+        model.num_steps_ = {**self.num_steps_, "denoiser": (report.schedule, report.steps)}
+        model.stage_metrics_ = stage_metrics(new, train, held_out, seed)
+        return model
+
     # ---- from counts to latents and rates ------------------------------------------------------
 
     def encode(self, counts: SpikeCounts) -> np.ndarray:
@@ -252,31 +355,38 @@ class LDNS(GenerativeModel):
         num_trials: int,
         *,
         durations: Any = None,
+        covariates: Any = None,
+        session: bool = False,
+        guidance: float = 1.0,
         steps: int | None = None,
         sampler: str = "angular",
         seed: int | None = None,
     ) -> np.ndarray:
         """Draw latents, float32, shape (trials, bins, latents); parameters as for :meth:`sample`."""
         seed = resolve_seed(seed)
-        num_bins = self._lengths(num_trials, durations, seed)
-        latents = list(self._latent_blocks(num_bins, seed, steps, sampler))
-        return np.concatenate(latents)[:, : int(num_bins.max())]
+        trials = self._trials(num_trials, durations, covariates, session, guidance, seed)
+        latents = list(self._latent_blocks(trials, seed, steps, sampler))
+        return np.concatenate(latents)[:, : int(trials.num_bins.max())]
 
     def sample_rates(
         self,
         num_trials: int,
         *,
         durations: Any = None,
+        covariates: Any = None,
+        session: bool = False,
+        guidance: float = 1.0,
         steps: int | None = None,
         sampler: str = "angular",
         seed: int | None = None,
     ) -> np.ndarray:
         """Draw rates in Hz, before spike history, float32, shape (trials, bins, units); 0 beyond the end of a trial."""
         seed = resolve_seed(seed)
-        networks, num_bins = self._ready(), self._lengths(num_trials, durations, seed)
-        blocks = [networks.expected_counts(z) for z in self._latent_blocks(num_bins, seed, steps, sampler)]
-        longest = int(num_bins.max())
-        valid = np.arange(longest) < num_bins[:, None]
+        networks = self._ready()
+        trials = self._trials(num_trials, durations, covariates, session, guidance, seed)
+        blocks = [networks.expected_counts(z) for z in self._latent_blocks(trials, seed, steps, sampler)]
+        longest = int(trials.num_bins.max())
+        valid = np.arange(longest) < trials.num_bins[:, None]
         return (
             np.concatenate(blocks)[:, :longest] * valid[..., None] * np.float32(1000.0 / self.population_.bin_size_ms)
         )
@@ -287,6 +397,7 @@ class LDNS(GenerativeModel):
         *,
         durations: Any = None,
         covariates: Any = None,
+        session: bool = False,
         guidance: float = 1.0,
         steps: int | None = None,
         sampler: str = "angular",
@@ -300,8 +411,18 @@ class LDNS(GenerativeModel):
         num_trials : int
         durations : float or array of float, shape (num_trials,), optional
             Length of the trials in s. Default: lengths as in the data.
-        covariates, guidance
-            For conditional models; this one was fitted without covariates.
+        covariates : mapping from str to array, optional
+            What trials are drawn for: by name, one value for each trial, of shape (num_trials,), (num_trials, k) or
+            (num_trials, bins, k) as in the data, or one value for all. Covariates that are not named, and values that
+            are None, NaN or empty text, are left to the model. Default: those of recorded trials drawn at random, and
+            their lengths; {} leaves all to the model.
+        session : bool
+            Follow the slow changes of the session: trial i of n is at the i-th quantile of the times of the recorded
+            trials, which is then its ``session_time_s``, with the covariates of the trial recorded there unless
+            ``covariates`` are given.
+        guidance : float
+            Weight of the conditions: 1 as learned, 0 without, above 1 trials more typical of their condition than
+            recorded ones, and less varied.
         steps : int, optional
             Steps of the sampler. Default: 12 of "angular", 16 of "dpmpp", 18 of "heun", 1000 of "ddpm".
         sampler : {"angular", "dpmpp", "heun", "ddpm"}
@@ -313,22 +434,28 @@ class LDNS(GenerativeModel):
         Returns
         -------
         SpikeCounts
-            With provenance in ``annotations``.
+            With the covariates that it was drawn for, and provenance in ``annotations``.
+
+        Raises
+        ------
+        ValueError
+            If the model does not know a covariate, or has not seen what it should be: another length or kind, an
+            unknown category, a number far outside its range. Numbers a little outside give a warning.
         """
-        if covariates is not None or guidance != 1.0:
-            raise ValueError(
-                "covariates and guidance need a conditional model; this one was fitted without covariates."
-            )
         seed = resolve_seed(seed)
         networks = self._ready()
         model = networks.count_model()
         population = self.population_
-        num_bins = self._lengths(num_trials, durations, seed)
+        asked = self._trials(num_trials, durations, covariates, session, guidance, seed)
+        num_bins = asked.num_bins
         trials: list[np.ndarray] = []
-        for z in self._latent_blocks(num_bins, seed, steps, sampler):
+        for z in self._latent_blocks(asked, seed, steps, sampler):
             for part in np.array_split(z, -(-len(z) // (batch_size or len(z)))):
                 trials.append(model.draw(networks.expected_counts(part), seed, "counts", sum(map(len, trials))))
         longest = int(num_bins.max())
+        annotations = provenance("LDNS", self.sha256(), seed)
+        if guidance != 1.0:
+            annotations["guidance"] = float(guidance)
         counts = np.concatenate(trials)[:, :longest]
         counts = counts * (np.arange(longest) < num_bins[:, None])[..., None].astype(counts.dtype)
         return SpikeCounts(
@@ -336,19 +463,31 @@ class LDNS(GenerativeModel):
             population.bin_size_ms,
             unit_ids=population.unit_ids,
             num_bins=num_bins,
+            covariates=asked.covariates,
             unit_properties=population.unit_properties,
             trial_locked=population.trial_locked,
-            annotations=provenance("LDNS", self.sha256(), seed),
+            annotations=annotations,
         )
 
-    def _lengths(self, num_trials: int, durations: Any, seed: int) -> np.ndarray:
-        self._ready()
-        return self.population_.draw_lengths(num_trials, durations, seed)
+    def _trials(
+        self, num_trials: int, durations: Any, covariates: Any, session: bool, guidance: float, seed: int
+    ) -> Trials:
+        """Lengths and conditions of the trials to draw."""
+        return trials_to_draw(
+            self.population_, self.conditions_, num_trials, durations, covariates, session, guidance, seed
+        )
 
-    def _latent_blocks(self, num_bins: np.ndarray, seed: int, steps: int | None, sampler: str) -> Iterator[np.ndarray]:
+    def _latent_blocks(self, trials: Trials, seed: int, steps: int | None, sampler: str) -> Iterator[np.ndarray]:
         if sampler not in SAMPLERS:
             raise ValueError(f"sampler must be one of {sorted(SAMPLERS)}; got {sampler!r}.")
-        return self._ready().sample_latents(num_bins, seed, steps=steps or DEFAULT_STEPS[sampler], sampler=sampler)
+        return self._ready().sample_latents(
+            trials.num_bins,
+            seed,
+            steps=steps or DEFAULT_STEPS[sampler],
+            sampler=sampler,
+            encoded=trials.encoded,
+            guidance=trials.guidance,
+        )
 
     # ---- files ---------------------------------------------------------------------------------
 
@@ -377,7 +516,11 @@ class LDNS(GenerativeModel):
             "num_steps": self.num_steps_,
             "stage_metrics": json.loads(self.stage_metrics_.to_json(orient="split")),
         }
-        return write_model(Path(folder), config, networks.state_dict(), overwrite=overwrite)
+        tensors = networks.state_dict()
+        if networks.conditions is not None:
+            config["conditions"] = networks.conditions.to_config()
+            tensors |= {name: torch.from_numpy(values) for name, values in networks.conditions.arrays().items()}
+        return write_model(Path(folder), config, tensors, overwrite=overwrite)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -398,7 +541,9 @@ class LDNS(GenerativeModel):
             model.population_ = Population.from_config(config["population"])
             model.num_steps_ = {name: tuple(steps) for name, steps in config["num_steps"].items()}
             model.stage_metrics_ = pd.DataFrame(**config["stage_metrics"])
-            networks = build_networks(settings, model.population_, config["binary"])
+            arrays = {name: tensors.pop(name).numpy() for name in list(tensors) if name.startswith("conditions.")}
+            conditions = Conditions.from_config(config["conditions"], arrays) if "conditions" in config else None
+            networks = build_networks(settings, model.population_, config["binary"], conditions)
             networks.load_state_dict(tensors)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{str(folder)!r} is no LDNS model that this version can read: {error}") from None
@@ -412,6 +557,9 @@ class LDNS(GenerativeModel):
         digest = hashlib.sha256()
         for name, value in sorted(networks.state_dict().items()):
             digest.update(name.encode() + np.ascontiguousarray(value.cpu().numpy()).tobytes())
+        if networks.conditions is not None:
+            digest.update(json.dumps(networks.conditions.to_config()).encode())
+            digest.update(b"".join(values.tobytes() for values in networks.conditions.arrays().values()))
         return digest.hexdigest()
 
     def _ready(self) -> LDNSNetworks:
