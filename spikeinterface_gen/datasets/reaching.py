@@ -200,9 +200,9 @@ class _Readout:
         z = normals(seed, "reaching readout", 0, (_NETWORK_SIZE + 6, NUM_UNITS)).astype(float)
         common = normals(seed, "reaching readout", 1, (_NETWORK_SIZE, 1)).astype(float)
         # Few strong weights rather than many weak ones: units differ in what they follow, beside what all do.
-        self._w = z[:_NETWORK_SIZE] ** 3 * (2.9 * np.exp(0.3 * z[-1]) / np.sqrt(15 * _NETWORK_SIZE))
+        self._w = z[:_NETWORK_SIZE] ** 3 * (3.2 * np.exp(0.3 * z[-1]) / np.sqrt(15 * _NETWORK_SIZE))
         self._w += common * (0.9 / np.sqrt(_NETWORK_SIZE))
-        mean_hz = np.clip(1.7 * np.exp(0.9 * z[-2]), 0.5, 30.0)
+        mean_hz = np.clip(1.3 * np.exp(0.9 * z[-2]), 0.7, 30.0)
         self._most_hz = 35.0 + 6.0 * mean_hz
         self._c = np.log(mean_hz / (self._most_hz - mean_hz))
         self._drift = 0.12 + 0.2 * z[-5:-2]
@@ -226,12 +226,13 @@ class _Readout:
 
 
 def _units(seed: int) -> RenewalUnits:
-    u = uniforms(seed, "reaching units", 0, (NUM_UNITS, 5))
-    bursts = u[:, 2] < 0.6
-    shape = 1 + np.searchsorted([0.35, 0.6, 0.8], u[:, 0])
+    u = uniforms(seed, "reaching units", 0, (NUM_UNITS, 4))
+    # Most units burst; the others are the more regular, the longer they are refractory.
+    bursts = u[:, 0] < 0.6
+    shape = np.array([1, 2, 4])[np.searchsorted([0.5, 0.7], u[:, 0])]
     return RenewalUnits(
         shape=shape,
-        refractory_ms=1.0 + 0.5 * shape + 2.0 * u[:, 1] ** 2,
-        burst_probability=np.where(bursts, 0.2 + 0.45 * u[:, 3], 0.0),
-        burst_ms=2.0 + 3.0 * u[:, 4],
+        refractory_ms=1.0 + 0.65 * shape + 1.5 * u[:, 1] ** 2,
+        burst_probability=np.where(bursts, 0.4 + 0.35 * u[:, 2], 0.0),
+        burst_ms=2.0 + 3.0 * u[:, 3],
     )
