@@ -46,7 +46,7 @@ from spikeinterface_gen.randomness import resolve_seed
 
 __all__ = ["LDNS"]
 
-DEFAULT_STEPS = {"angular": 12, "dpmpp": 16, "heun": 18, "ddpm": 1000}
+DEFAULT_STEPS = {"angular": 12, "dpmpp": 16, "heun": 18, "ddim": 50, "ddpm": 1000}
 
 
 class LDNS(GenerativeModel):
@@ -303,8 +303,8 @@ class LDNS(GenerativeModel):
         covariates, guidance
             For conditional models; this one was fitted without covariates.
         steps : int, optional
-            Steps of the sampler. Default: 12 of "angular", 16 of "dpmpp", 18 of "heun", 1000 of "ddpm".
-        sampler : {"angular", "dpmpp", "heun", "ddpm"}
+            Steps of the sampler. Default: 12 of "angular", 16 of "dpmpp", 18 of "heun", 50 of "ddim", 1000 of "ddpm".
+        sampler : {"angular", "dpmpp", "heun", "ddim", "ddpm"}
         seed : int, optional
             Trial *i* of a seed is the same however many are drawn. Default: a fresh one, kept in the annotations.
         batch_size : int, optional
