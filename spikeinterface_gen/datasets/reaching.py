@@ -43,7 +43,7 @@ BARRIERS = ("none", "left", "right")
 
 _NUM_TARGETS = 36
 _NETWORK_SIZE, _TAU_MS, _SPECTRAL_RADIUS = 60, 50.0, 1.3
-_NOISE_SD, _NOISE_STEPS = 1.1, 4
+_NOISE_SD, _NOISE_STEPS = 1.7, 4
 _STEP_MS, _RUN_IN_MS = 2.5, 400.0
 _STEPS = round((_RUN_IN_MS + NUM_BINS * BIN_SIZE_MS) / _STEP_MS)
 _SKIPPED, _STEPS_PER_BIN = round(_RUN_IN_MS / _STEP_MS), round(BIN_SIZE_MS / _STEP_MS)
@@ -200,7 +200,7 @@ class _Readout:
         z = normals(seed, "reaching readout", 0, (_NETWORK_SIZE + 6, NUM_UNITS)).astype(float)
         common = normals(seed, "reaching readout", 1, (_NETWORK_SIZE, 1)).astype(float)
         # Few strong weights rather than many weak ones: units differ in what they follow, beside what all do.
-        self._w = z[:_NETWORK_SIZE] ** 3 * (3.2 * np.exp(0.3 * z[-1]) / np.sqrt(15 * _NETWORK_SIZE))
+        self._w = z[:_NETWORK_SIZE] ** 3 * (3.7 * np.exp(0.3 * z[-1]) / np.sqrt(15 * _NETWORK_SIZE))
         self._w += common * (0.9 / np.sqrt(_NETWORK_SIZE))
         mean_hz = np.clip(1.3 * np.exp(0.9 * z[-2]), 0.7, 30.0)
         self._most_hz = 35.0 + 6.0 * mean_hz

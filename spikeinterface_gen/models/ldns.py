@@ -38,6 +38,7 @@ from spikeinterface_gen.diffusion.sample import SAMPLERS
 from spikeinterface_gen.models.base import GenerativeModel, NotFittedError, check_counts
 from spikeinterface_gen.models.ldns_fit import FitSettings, fit_networks, hold_out, stage_metrics, stage_steps
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, build_networks, is_binary
+from spikeinterface_gen.models.ldns_uses import LDNSUses
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.saved import read_model, write_model
 from spikeinterface_gen.observation.history import MAX_RATE
@@ -49,7 +50,7 @@ __all__ = ["LDNS"]
 DEFAULT_STEPS = {"angular": 12, "dpmpp": 16, "heun": 18, "ddim": 50, "ddpm": 1000}
 
 
-class LDNS(GenerativeModel):
+class LDNS(LDNSUses, GenerativeModel):
     """Latent diffusion model of the joint firing of a population.
 
     The constructor only stores. Learned attributes end in ``_``.
