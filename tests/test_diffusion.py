@@ -193,6 +193,19 @@ def test_padding_of_latents_influences_nothing(patch_size):
     torch.testing.assert_close(network(x, noise, mask)[1, :12], network(changed, noise, mask)[1, :12])
 
 
+def test_padding_does_not_enter_the_loss():
+    torch.manual_seed(0)
+    denoiser = PreconditionedDenoiser(DenoiserNetwork(3, 22, channels=16, num_blocks=1))
+    for parameter in denoiser.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    x, noise, sigma = torch.randn(2, 22, 3), torch.randn(2, 22, 3), torch.tensor([0.3, 2.0])
+    mask = (torch.arange(22) < torch.tensor([[22], [12]])).float()[..., None]
+    changed = x + 7.0 * (1 - mask)
+    torch.testing.assert_close(denoiser.loss(x, sigma, noise, mask), denoiser.loss(changed, sigma, noise, mask))
+    short = denoiser.loss(x[1:, :12], sigma[1:], noise[1:, :12])
+    torch.testing.assert_close(denoiser.loss(x, sigma, noise, mask)[1:], short)
+
+
 def test_locked_networks_refuse_longer_trials():
     network = DenoiserNetwork(3, 20, channels=16, num_blocks=1)
     with pytest.raises(ValueError, match="at most 20 bins; got 21"):

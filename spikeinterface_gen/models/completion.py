@@ -9,7 +9,8 @@ counts are then drawn with it, after the known ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.diffusion.posterior import posterior_denoiser
+from spikeinterface_gen.diffusion.posterior import GaussianCovariance, posterior_denoiser
 from spikeinterface_gen.diffusion.sample import angular
 from spikeinterface_gen.models.base import check_counts
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
@@ -30,6 +31,8 @@ __all__ = ["complete", "complete_rates"]
 # Trials at once: bounded by the derivatives of the decoder, (trials, bins, units, latents).
 MAX_ENTRIES = 2e7
 DEFAULT_STEPS = 16
+# Trials whose covariance stands for that of the latents.
+NUM_COVARIANCE_TRIALS = 320
 
 
 def complete(model: Any, counts: SpikeCounts, known: Any, steps: int | None, seed: int | None) -> SpikeCounts:
@@ -100,12 +103,13 @@ def _checked(model: Any, counts: SpikeCounts, known: Any) -> tuple[LDNSNetworks,
 
 def _latents(
     networks: LDNSNetworks, counts: SpikeCounts, known: np.ndarray, steps: int | None, seed: int, sample: int = 0
-) -> Any:
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield slices of the trials and their latents given what is known, (trials, bins, latents)."""
     trials, bins, units = counts.counts.shape
     device, length = networks.latent_mean.device, max(networks.num_bins, bins)
     size = int(np.clip(MAX_ENTRIES / (length * units * networks.num_latents), 1, 64))
     pad = ((0, 0), (0, length - bins), (0, 0))
+    covariance = _covariance(networks, length)
     for start in range(0, trials, size):
         part = slice(start, min(start + size, trials))
         s = torch.from_numpy(np.pad(counts.counts[part], pad).astype(np.float32)).to(device)
@@ -120,19 +124,32 @@ def _latents(
             [normals(seed, f"completion/{sample}", trial, shape) for trial in range(part.start, part.stop)]
         )
         start_noise = torch.from_numpy(noise).to(device)
+
+        def draw_noise(_: int, noise: Tensor = start_noise) -> Tensor:
+            return noise
+
         denoise = posterior_denoiser(
-            lambda y, sigma, mask=mask: networks.denoiser(y, sigma, mask), _likelihood(networks, s, is_known)
+            partial(networks.denoiser, mask=mask), covariance, _likelihood(networks, s, is_known)
         )
-        x = angular(denoise, lambda _, start_noise=start_noise: start_noise, steps or DEFAULT_STEPS)
-        z = (x * networks.latent_sd + networks.latent_mean).detach().cpu().numpy()
+        with torch.no_grad():
+            x = angular(denoise, draw_noise, steps or DEFAULT_STEPS)
+        z = (x * networks.latent_sd + networks.latent_mean).cpu().numpy()
         yield part, z[:, :bins]
+
+
+def _covariance(networks: LDNSNetworks, length: int) -> GaussianCovariance:
+    """Of standardised latents that the model draws."""
+    lengths = np.full(NUM_COVARIANCE_TRIALS, length)
+    z = torch.from_numpy(np.concatenate(list(networks.sample_latents(lengths, 0, steps=DEFAULT_STEPS))))
+    return GaussianCovariance.of_samples(
+        (z.to(networks.latent_mean.device) - networks.latent_mean) / networks.latent_sd
+    )
 
 
 def _likelihood(networks: LDNSNetworks, s: Tensor, known: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     """Gradient and Fisher information of the known counts in standardised latents."""
     decoder = networks.autoencoder.decoder
 
-    @torch.no_grad()
     def likelihood(x: Tensor) -> tuple[Tensor, Tensor]:
         z = x * networks.latent_sd + networks.latent_mean
         columns = []

@@ -145,7 +145,7 @@ class RunningSession(Iterator[SpikeCounts]):
                 [normals(self.seed, "session latents", block + 2, shape) for block in (k - 1, k, k + 1)]
             )
             start = torch.from_numpy(noise)[None].to(device)
-            x = angular(lambda y, sigma: self._networks.denoiser(y, sigma, None), lambda _: start, self._steps)
+            x = angular(self._networks.denoiser, lambda _: start, self._steps)
             z = (x * self._networks.latent_sd + self._networks.latent_mean)[0].cpu().numpy()
             self._windows = {j: window for j, window in self._windows.items() if abs(j - k) <= 2} | {k: z}
         return self._windows[k]
