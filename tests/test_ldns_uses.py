@@ -236,7 +236,7 @@ def test_completions_keep_what_is_known_and_predict_the_rest(model):
     test = recorded(trials=40, seed=9)
     known = np.zeros(UNITS, bool)
     known[:12] = True
-    completed = model.complete(test, known, seed=1)
+    completed = model.complete(test, known, steps=8, seed=1)
     np.testing.assert_array_equal(completed.counts[..., :12], test.counts[..., :12])
     assert np.any(completed.counts[..., 12:] != test.counts[..., 12:])
     assert completed.annotations["synthetic"] is True
@@ -245,8 +245,8 @@ def test_completions_keep_what_is_known_and_predict_the_rest(model):
     changed = test.counts.copy()
     changed[..., 12:] = 3
     other = SpikeCounts(changed, 10.0, test.unit_ids, trial_locked=False)
-    np.testing.assert_array_equal(model.complete(other, known, seed=1).counts, completed.counts)
-    rates = model.complete_rates(test, known, num_samples=4, seed=0)
+    np.testing.assert_array_equal(model.complete(other, known, steps=8, seed=1).counts, completed.counts)
+    rates = model.complete_rates(test, known, num_samples=2, steps=8, seed=0)
     score, permuted = (float(bits_per_spike(test, r, scored=~known)) for r in (rates, rates[::-1]))
     assert score > 0.03 > permuted
 
@@ -254,13 +254,13 @@ def test_completions_keep_what_is_known_and_predict_the_rest(model):
 def test_forecasts_follow_the_first_bins(model):
     test = recorded(trials=40, seed=9)
     first = np.arange(BINS) < 12
-    rates = model.complete_rates(test, first, num_samples=4, seed=0)
+    rates = model.complete_rates(test, first, num_samples=2, steps=8, seed=0)
     later = np.broadcast_to(~first[:, None], (BINS, UNITS))
     score, permuted = (float(bits_per_spike(test, r, scored=later)) for r in (rates, rates[::-1]))
     assert score > permuted + 0.02
-    forecast = model.complete(test, first, seed=2)
+    forecast = model.complete(test, first, steps=8, seed=2)
     np.testing.assert_array_equal(forecast.counts[:, :12], test.counts[:, :12])
-    assert np.any(forecast.counts[:, 12:] != model.complete(test, first, seed=3).counts[:, 12:])
+    assert np.any(forecast.counts[:, 12:] != model.complete(test, first, steps=8, seed=3).counts[:, 12:])
     with pytest.raises(TypeError, match="known must be boolean"):
         model.complete(test, np.arange(12))
     with pytest.raises(ValueError, match=r"known must be of shape"):

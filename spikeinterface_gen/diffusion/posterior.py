@@ -64,8 +64,10 @@ class GaussianCovariance:
         deviation = (flat - flat.mean(dim=0)) / max(len(flat) - 1, 1) ** 0.5
         _, singular, directions = torch.linalg.svd(deviation, full_matrices=False)
         variances = singular.square()
-        # The last direction of a centred sample has no variance by construction.
-        return cls(variances[:-1], directions[:-1].T, float(variances[-2:].max()))
+        # A centred sample spans one direction less than it has members.
+        rank = min(len(flat) - 1, flat.shape[1])
+        rest = float(variances[rank - 1]) if rank < flat.shape[1] else 0.0
+        return cls(variances[:rank], directions[:rank].T, rest)
 
     def __call__(self, w: Tensor, sigma: Tensor) -> Tensor:
         """C w, for w of shape (batch, bins, latents) and noise levels of shape (batch,)."""
