@@ -156,8 +156,8 @@ def _likelihood(networks: LDNSNetworks, s: Tensor, known: Tensor) -> Callable[[T
         for k in range(x.shape[-1]):
             tangent = torch.zeros_like(z)
             tangent[..., k] = networks.latent_sd[k]
-            log_rate, column = torch.func.jvp(decoder, (z,), (tangent,))
-            columns.append(column)
+            log_rate, *column = torch.func.jvp(decoder, (z,), (tangent,))
+            columns += column
         slopes = torch.stack(columns, dim=-1)
         r = log_rate.clamp_max(math.log(MAX_RATE)).exp()
         if networks.binary:

@@ -71,7 +71,8 @@ class RunningSession(Iterator[SpikeCounts]):
         self._windows: dict[int, np.ndarray] = {}
         self._model = self._networks.count_model()
         self._provenance = provenance("LDNS", model.sha256(), self.seed)
-        self.next_block, self._past = 0, None
+        self.next_block = 0
+        self._past: np.ndarray | None = None
         if snapshot is not None:
             self._go_on_from(snapshot)
 

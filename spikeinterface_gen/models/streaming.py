@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.models.population import Population
+from spikeinterface_gen.nn.blocks import Block
 from spikeinterface_gen.nn.ssm import StateSpace
 from spikeinterface_gen.observation.history import MAX_RATE
 
@@ -34,13 +35,16 @@ class SpikeStream:
     def __init__(self, networks: LDNSNetworks, population: Population) -> None:
         self._encoder = copy.deepcopy(networks.autoencoder.encoder).cpu().eval()
         self._decoder = copy.deepcopy(networks.autoencoder.decoder).cpu().eval()
-        for block in self._encoder.blocks:
+        self._recurrences: list[_Recurrence] = []
+        for block in cast(list[Block], list(self._encoder.blocks)):
             if block.mix_bins.bidirectional:
                 raise ValueError(
                     "this model's encoder looks ahead, so that it needs all bins at once; fit LDNS(causal=True) for "
                     "streaming."
                 )
-            block.mix_bins = _Recurrence(block.mix_bins)
+            self._recurrences.append(_Recurrence(block.mix_bins))
+            # The block calls it as it would the layer itself.
+            block.mix_bins = cast(StateSpace, self._recurrences[-1])
         self._num_units = len(population.unit_ids)
         self._bin_size_ms = population.bin_size_ms
         self.reset()
@@ -48,8 +52,8 @@ class SpikeStream:
     def reset(self) -> None:
         """Begin anew, as at the start of a trial."""
         self.num_bins = 0
-        for block in self._encoder.blocks:
-            block.mix_bins.reset()
+        for recurrence in self._recurrences:
+            recurrence.reset()
 
     @torch.inference_mode()
     def push(self, counts: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +91,6 @@ class _Recurrence(nn.Module):
     def __init__(self, layer: StateSpace) -> None:
         super().__init__()
         self._layer = layer
-        self.bidirectional = False
         self.reset()
 
     def reset(self) -> None:
