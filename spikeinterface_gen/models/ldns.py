@@ -48,6 +48,7 @@ from spikeinterface_gen.models.ldns_fit import (
 )
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, build_networks, is_binary
 from spikeinterface_gen.models.ldns_observation import recalibrated
+from spikeinterface_gen.models.ldns_uses import LDNSUses
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.saved import read_model, write_model
 from spikeinterface_gen.observation.history import MAX_RATE
@@ -56,10 +57,10 @@ from spikeinterface_gen.randomness import resolve_seed
 
 __all__ = ["LDNS"]
 
-DEFAULT_STEPS = {"angular": 12, "dpmpp": 16, "heun": 18, "ddpm": 1000}
+DEFAULT_STEPS = {"angular": 12, "dpmpp": 16, "heun": 18, "ddim": 50, "ddpm": 1000}
 
 
-class LDNS(GenerativeModel):
+class LDNS(LDNSUses, GenerativeModel):
     """Latent diffusion model of the joint firing of a population.
 
     The constructor only stores. Learned attributes end in ``_``.
@@ -424,8 +425,8 @@ class LDNS(GenerativeModel):
             Weight of the conditions: 1 as learned, 0 without, above 1 trials more typical of their condition than
             recorded ones, and less varied.
         steps : int, optional
-            Steps of the sampler. Default: 12 of "angular", 16 of "dpmpp", 18 of "heun", 1000 of "ddpm".
-        sampler : {"angular", "dpmpp", "heun", "ddpm"}
+            Steps of the sampler. Default: 12 of "angular", 16 of "dpmpp", 18 of "heun", 50 of "ddim", 1000 of "ddpm".
+        sampler : {"angular", "dpmpp", "heun", "ddim", "ddpm"}
         seed : int, optional
             Trial *i* of a seed is the same however many are drawn. Default: a fresh one, kept in the annotations.
         batch_size : int, optional
