@@ -32,7 +32,7 @@ from torch import Tensor
 
 from spikeinterface_gen.diffusion.noise import KarrasSchedule, LinearBetaSchedule
 
-__all__ = ["SAMPLERS", "angular", "ddim", "ddpm", "dpmpp", "heun"]
+__all__ = ["DEFAULT_STEPS", "SAMPLERS", "angular", "ddim", "ddpm", "dpmpp", "heun"]
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 DrawNoise = Callable[[int], Tensor]
@@ -155,6 +155,9 @@ def ddpm(
             y = y + variance**0.5 * draw_noise(steps - t)
     return y
 
+
+DEFAULT_STEPS = {"angular": 24, "dpmpp": 24, "heun": 18, "ddim": 50, "ddpm": 1000}
+"""Steps that a sampler takes where nothing is said."""
 
 SAMPLERS: dict[str, Callable[..., Tensor]] = {
     "angular": angular,

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.posterior import GaussianCovariance, posterior_denoiser
-from spikeinterface_gen.diffusion.sample import angular
+from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, angular
 from spikeinterface_gen.models.base import check_counts
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
 from spikeinterface_gen.observation.history import MAX_RATE
@@ -30,7 +30,6 @@ __all__ = ["complete", "complete_rates"]
 
 # Trials at once: bounded by the derivatives of the decoder, (trials, bins, units, latents).
 MAX_ENTRIES = 2e7
-DEFAULT_STEPS = 16
 # Trials whose covariance stands for that of the latents.
 NUM_COVARIANCE_TRIALS = 320
 
@@ -132,7 +131,7 @@ def _latents(
             partial(networks.denoiser, mask=mask), covariance, _likelihood(networks, s, is_known)
         )
         with torch.no_grad():
-            x = angular(denoise, draw_noise, steps or DEFAULT_STEPS)
+            x = angular(denoise, draw_noise, steps or DEFAULT_STEPS["angular"])
         z = (x * networks.latent_sd + networks.latent_mean).cpu().numpy()
         yield part, z[:, :bins]
 
@@ -140,7 +139,7 @@ def _latents(
 def _covariance(networks: LDNSNetworks, length: int) -> GaussianCovariance:
     """Of standardised latents that the model draws."""
     lengths = np.full(NUM_COVARIANCE_TRIALS, length)
-    z = torch.from_numpy(np.concatenate(list(networks.sample_latents(lengths, 0, steps=DEFAULT_STEPS))))
+    z = torch.from_numpy(np.concatenate(list(networks.sample_latents(lengths, 0))))
     return GaussianCovariance.of_samples(
         (z.to(networks.latent_mean.device) - networks.latent_mean) / networks.latent_sd
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.denoise import PreconditionedDenoiser
 from spikeinterface_gen.diffusion.guidance import guided
-from spikeinterface_gen.diffusion.sample import SAMPLERS
+from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, SAMPLERS
 from spikeinterface_gen.models.conditions import Conditions, Encoded
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.tasks import chunks
@@ -122,6 +124,16 @@ class LDNSNetworks(nn.Module):
         ):
             buffer.copy_(torch.from_numpy(values))
 
+    def sha256(self) -> str:
+        """Hash of all that trials follow from."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(name.encode() + np.ascontiguousarray(value.cpu().numpy()).tobytes())
+        if self.conditions is not None:
+            digest.update(json.dumps(self.conditions.to_config()).encode())
+            digest.update(b"".join(values.tobytes() for values in self.conditions.arrays().values()))
+        return digest.hexdigest()
+
     @torch.no_grad()
     def encode(self, counts: np.ndarray, mask: np.ndarray | None = None, share_hidden: float = 0.0) -> np.ndarray:
         """Latents of counts, float32, shape (trials, bins, latents).
@@ -158,7 +170,7 @@ class LDNSNetworks(nn.Module):
         num_bins: np.ndarray,
         seed: int,
         *,
-        steps: int,
+        steps: int | None = None,
         sampler: str = "angular",
         encoded: Encoded | None = None,
         guidance: float = 1.0,
@@ -170,8 +182,8 @@ class LDNSNetworks(nn.Module):
         num_bins : array of int, shape (trials,)
             Length of each trial.
         seed : int
-        steps : int
-            Steps of the sampler.
+        steps : int, optional
+            Steps of the sampler. Default: those of :data:`~spikeinterface_gen.diffusion.sample.DEFAULT_STEPS`.
         sampler : str
             One of :data:`~spikeinterface_gen.diffusion.sample.SAMPLERS`.
         encoded : Encoded, optional
@@ -184,6 +196,9 @@ class LDNSNetworks(nn.Module):
         array of float32, shape (trials of the block, bins, latents)
             Zero beyond the end of a trial.
         """
+        if sampler not in SAMPLERS:
+            raise ValueError(f"sampler must be one of {sorted(SAMPLERS)}; got {sampler!r}.")
+        steps = DEFAULT_STEPS[sampler] if steps is None else steps
         device = self.latent_mean.device
         length = max(self.num_bins, int(num_bins.max()))
         for first in range(0, len(num_bins), BLOCK_TRIALS):

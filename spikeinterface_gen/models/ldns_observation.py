@@ -78,11 +78,11 @@ def recalibrated(networks: LDNSNetworks, counts: SpikeCounts, seed: int) -> Coun
     return CountModel(calibrate(model.history, rates, draws, recorded, valid), model.synchrony)
 
 
-def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str, steps: int = 12) -> np.ndarray:
+def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str) -> np.ndarray:
     """λ of sampled latents, drawn with a seed derived from ``seed`` and ``stage``; under the conditions of the data."""
     derived = int.from_bytes(hashlib.blake2b(f"{seed}/{stage}".encode(), digest_size=4).digest(), "little")
     encoded = None if networks.conditions is None else networks.conditions.evenly(num_bins)
-    latents = networks.sample_latents(num_bins, derived, steps=steps, encoded=encoded)
+    latents = networks.sample_latents(num_bins, derived, encoded=encoded)
     return np.concatenate([networks.expected_counts(z) for z in latents])
 
 

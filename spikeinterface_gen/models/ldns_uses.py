@@ -8,27 +8,18 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from spikeinterface_gen.models.ldns_sampling import LDNSSampling
+
 if TYPE_CHECKING:
     from spikeinterface_gen.counts import SpikeCounts
-    from spikeinterface_gen.models.ldns_networks import LDNSNetworks
-    from spikeinterface_gen.models.population import Population
     from spikeinterface_gen.models.running import RunningSession
     from spikeinterface_gen.models.streaming import SpikeStream
 
 __all__ = ["LDNSUses"]
 
 
-class LDNSUses:
-    """Methods of :class:`~spikeinterface_gen.LDNS` that need a fitted model."""
-
-    population_: Population
-
-    def _ready(self) -> LDNSNetworks:
-        raise NotImplementedError
-
-    def sha256(self) -> str:
-        """Hash of the weights."""
-        raise NotImplementedError
+class LDNSUses(LDNSSampling):
+    """Methods of :class:`~spikeinterface_gen.LDNS` that a fitted model has beside drawing trials."""
 
     def adjusted(
         self,

@@ -20,14 +20,13 @@ import numpy as np
 import torch
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.diffusion.sample import angular
+from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, angular
 from spikeinterface_gen.provenance import provenance
 from spikeinterface_gen.randomness import normals, resolve_seed
 
 __all__ = ["RunningSession"]
 
 DEFAULT_BLOCK_TRIALS = 4
-DEFAULT_STEPS = 12
 # Share of a block, on either side of a border, over which one window gives way to the next.
 FADE_SHARE = 0.25
 
@@ -67,7 +66,7 @@ class RunningSession(Iterator[SpikeCounts]):
         # Whole tokens: windows then cut the session at the same places.
         self.block_bins = -(-bins // patch) * patch
         self.seed = resolve_seed(seed)
-        self._steps = steps or DEFAULT_STEPS
+        self._steps = steps or DEFAULT_STEPS["angular"]
         self._windows: dict[int, np.ndarray] = {}
         self._model = self._networks.count_model()
         self._provenance = provenance("LDNS", model.sha256(), self.seed)
