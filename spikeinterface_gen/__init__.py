@@ -20,6 +20,7 @@ _LAZY = {
     "UseReport": "spikeinterface_gen.validation.decoding",
     "ValidationReport": "spikeinterface_gen.validation.report",
     "benchmark_sorters": "spikeinterface_gen.benchmark.study",
+    "bits_per_spike": "spikeinterface_gen.validation.bits_per_spike",
     "co_smoothing": "spikeinterface_gen.validation.co_smoothing",
     "compute_spike_train_statistics": "spikeinterface_gen.validation.analyzer",
     "decode_covariate": "spikeinterface_gen.validation.decoding",
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from spikeinterface_gen.provenance import mark_synthetic as mark_synthetic
     from spikeinterface_gen.validation.analyzer import ComputeSpikeTrainStatistics as ComputeSpikeTrainStatistics
     from spikeinterface_gen.validation.analyzer import compute_spike_train_statistics as compute_spike_train_statistics
+    from spikeinterface_gen.validation.bits_per_spike import bits_per_spike as bits_per_spike
     from spikeinterface_gen.validation.co_smoothing import co_smoothing as co_smoothing
     from spikeinterface_gen.validation.decoding import UseReport as UseReport
     from spikeinterface_gen.validation.decoding import decode_covariate as decode_covariate

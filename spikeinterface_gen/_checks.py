@@ -78,8 +78,8 @@ def distinct_ids(unit_ids: Any, num_units: int) -> np.ndarray:
 def of_length(name: str, value: Any, length: int, axis: str) -> np.ndarray:
     try:
         array = np.asarray(value)
-        if array.dtype == object:  # a column of a DataFrame, say
-            array = np.asarray(array.tolist())
+        if array.dtype == object:  # a column of a DataFrame, say, or a list with gaps
+            array = np.asarray(known_or_filled(array).tolist())
     except ValueError as error:
         raise ValueError(f"{name} must be an array; its entries differ in shape.") from error
     # Anything else could not be written to disk without pickle.
@@ -89,6 +89,15 @@ def of_length(name: str, value: Any, length: int, axis: str) -> np.ndarray:
         got = f"length {len(array)}" if array.ndim else "a single value"
         raise ValueError(f"{name} must have one entry for each of the {length} {axis}; got {got}.")
     return array
+
+
+def known_or_filled(array: np.ndarray) -> np.ndarray:
+    """An array of objects with its None replaced: by empty text among text, else by NaN."""
+    unknown = np.array([value is None for value in array.ravel()], bool).reshape(array.shape)
+    if not unknown.any():
+        return array
+    is_text = any(isinstance(value, str) for value in array[~unknown].ravel())
+    return np.where(unknown, "" if is_text else np.nan, array)
 
 
 def covariate(name: Any, value: Any, shape: tuple[int, ...]) -> np.ndarray:

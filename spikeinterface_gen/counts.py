@@ -25,7 +25,10 @@ from spikeinterface_gen._checks import (
 )
 from spikeinterface_gen._conversions import Conversions
 
-__all__ = ["SpikeCounts"]
+__all__ = ["SESSION_TIME", "SpikeCounts"]
+
+SESSION_TIME = "session_time_s"
+"""Name of the covariate of synthetic trials that holds the time of the session they were drawn for, in s."""
 
 
 class SpikeCounts(Conversions):
@@ -315,6 +318,13 @@ class SpikeCounts(Conversions):
         """Return the same counts with these annotations added."""
         copy = self._take(np.arange(self.num_trials), np.arange(self.num_units))
         copy._annotations = {**self._annotations, **annotations}
+        return copy
+
+    def with_covariates(self, **covariates: npt.ArrayLike) -> SpikeCounts:
+        """Return the same counts with these covariates added: (trials,), (trials, k) or (trials, bins, k)."""
+        copy = self._take(np.arange(self.num_trials), np.arange(self.num_units))
+        added = {name: covariate(name, value, self._counts.shape) for name, value in covariates.items()}
+        copy._covariates = {**self._covariates, **added}
         return copy
 
     # ---- inside ------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ __all__ = ["generate_from_counts", "generate_with_ldns"]
 
 
 class SamplesCounts(Protocol):
-    """Anything that draws synthetic counts; ``durations`` and ``covariates`` are passed on where given."""
+    """Anything that draws synthetic counts; ``durations``, ``covariates`` and the like are passed on where given."""
 
     def sample(self, num_trials: int, *, seed: int) -> SpikeCounts:
         """Draw counts."""
@@ -57,6 +57,8 @@ def generate_with_ldns(
     layout: Literal["session", "trials"] = "session",
     durations: Any = None,
     covariates: Mapping[str, npt.ArrayLike] | None = None,
+    session: bool = False,
+    guidance: float = 1.0,
     seed: int | None = None,
     folder: str | Path | None = None,
     probe: Probe | None = None,
@@ -82,8 +84,9 @@ def generate_with_ldns(
         Number of trials.
     layout : {"session", "trials"}
         One segment with the trials one after the other, or one segment per trial.
-    durations, covariates
-        Passed on to ``model.sample``: lengths of the trials and what they are conditioned on.
+    durations, covariates, session, guidance
+        Passed on to ``model.sample``: lengths of the trials, what they are conditioned on, whether they follow the slow
+        changes of the session, and the weight of the conditions.
     seed : int, optional
         The same seed gives the same recording. None draws one; it is stored in the annotations.
     folder, probe, sampling_frequency, unit_ids, gap_s, overwrite, watermark_key
@@ -121,7 +124,8 @@ def generate_with_ldns(
         from spikeinterface_gen.models import load_model
 
         source = load_model(model)
-    given = {"durations": durations, "covariates": covariates}
+    given: dict[str, Any] = {"durations": durations, "covariates": covariates}
+    given |= {"session": session or None, "guidance": None if guidance == 1.0 else guidance}
     counts = source.sample(n_trials, seed=seed, **{name: value for name, value in given.items() if value is not None})
     return generate_from_counts(
         counts,

@@ -9,7 +9,7 @@ from spikeinterface_gen.datasets import lorenz
 
 
 def test_unknown_names_and_options_say_what_there_is(tmp_path):
-    with pytest.raises(ValueError, match="'lorenz', 'retinal_waves', 'steinmetz2019'"):
+    with pytest.raises(ValueError, match="'lorenz', 'mc_maze', 'reaching', 'retinal_waves', 'steinmetz2019'"):
         load_dataset("mnist")
     with pytest.raises(TypeError, match="does not take path; its options are: none"):
         load_dataset("steinmetz2019", path=tmp_path)

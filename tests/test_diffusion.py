@@ -6,7 +6,7 @@ import torch
 
 from spikeinterface_gen.diffusion.denoise import GaussianDenoiser, PreconditionedDenoiser, draw_sigmas
 from spikeinterface_gen.diffusion.noise import KarrasSchedule, LinearBetaSchedule
-from spikeinterface_gen.diffusion.sample import SAMPLERS, angular, ddpm, dpmpp, heun
+from spikeinterface_gen.diffusion.sample import SAMPLERS, angular, ddim, ddpm, dpmpp, heun
 from spikeinterface_gen.nn.denoiser import DenoiserNetwork
 
 MEAN = torch.tensor([0.5, -1.0, 0.0])
@@ -45,7 +45,9 @@ def test_angular_steps_keep_the_variance_of_every_direction(steps, tolerance):
     assert (others.square().sum(0) / variances - 1).abs().max() > 0.1
 
 
-@pytest.mark.parametrize(("name", "steps"), [("angular", 12), ("dpmpp", 40), ("heun", 30), ("ddpm", 1000)])
+@pytest.mark.parametrize(
+    ("name", "steps"), [("angular", 12), ("dpmpp", 40), ("heun", 30), ("ddim", 100), ("ddpm", 1000)]
+)
 def test_samplers_reproduce_mean_and_covariance(name, steps):
     number = 4000
     samples = SAMPLERS[name](GaussianDenoiser(MEAN, COVARIANCE), noise_from(1, (number, 1, 3)), steps)[:, 0]
@@ -77,6 +79,53 @@ def test_ddpm_takes_the_steps_of_diffusers():
             stepped = stepped + scale * (draws[1000 - t] - drawn)
         y = stepped
     torch.testing.assert_close(ours, y, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("steps", [8, 50])
+def test_ddim_takes_the_steps_of_diffusers(steps):
+    scheduler = diffusers.DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_start=1e-4,
+        beta_end=0.02,
+        prediction_type="sample",
+        clip_sample=False,
+        timestep_spacing="trailing",
+    )
+    scheduler.set_timesteps(steps)
+    denoiser, start = GaussianDenoiser(MEAN, COVARIANCE), noise_from(5, (4, 1, 3))(0).float()
+    y = start
+    for t in scheduler.timesteps:
+        bar = scheduler.alphas_cumprod[t]
+        estimate = denoiser(y / bar.sqrt(), y.new_full((4,), float(((1 - bar) / bar).sqrt())))
+        y = scheduler.step(estimate, t, y).prev_sample
+    torch.testing.assert_close(ddim(denoiser, lambda draw: start, steps), y, rtol=1e-4, atol=1e-4)
+
+
+def test_heun_takes_the_steps_of_diffusers():
+    scheduler = diffusers.HeunDiscreteScheduler(use_karras_sigmas=True, prediction_type="epsilon")
+    scheduler.set_timesteps(9)
+    sigmas = scheduler.sigmas
+    schedule = KarrasSchedule(sigma_min=float(sigmas[-2]), sigma_max=float(sigmas[0]))
+    denoiser, start = GaussianDenoiser(MEAN, COVARIANCE), noise_from(6, (4, 1, 3))(0).float()
+    x = start * float(sigmas[0])
+    for k, t in enumerate(scheduler.timesteps):
+        # Every evaluation but the last is made at the noise level that the step has come to.
+        sigma = sigmas[k]
+        x = scheduler.step((x - denoiser(x, sigma.expand(4))) / sigma, t, x).prev_sample
+    torch.testing.assert_close(heun(denoiser, lambda draw: start, 9, schedule), x, rtol=1e-3, atol=1e-3)
+
+
+def test_ddim_does_to_a_gaussian_what_its_strides_say():
+    variances = torch.tensor([0.1, 1.0, 10.0], dtype=torch.float64)
+    denoiser, steps = GaussianDenoiser(torch.zeros(3), variances.diag()), 10
+    ratios = LinearBetaSchedule().alphas_cumprod()[torch.arange(999, 0, -100)]
+    sigmas = torch.cat([((1 - ratios) / ratios).sqrt(), torch.zeros(1)])
+    # A stride from σ to σ' shrinks a direction of variance v by (v + σσ')/(v + σ²).
+    gain = ((variances[:, None] + sigmas[1:] * sigmas[:-1]) / (variances[:, None] + sigmas[:-1] ** 2)).prod(dim=1)
+    start = torch.ones(1, 1, 3, dtype=torch.float64)
+    torch.testing.assert_close(ddim(denoiser, lambda draw: start, steps)[0, 0], gain / ratios[0].sqrt())
+    with pytest.raises(ValueError, match="1 to 1000 steps; got 0"):
+        ddim(denoiser, lambda draw: start, 0)
 
 
 def test_dpmpp_takes_the_steps_of_diffusers():
@@ -142,6 +191,19 @@ def test_padding_of_latents_influences_nothing(patch_size):
     changed[1, 12:] += 5.0
     noise = torch.zeros(2)
     torch.testing.assert_close(network(x, noise, mask)[1, :12], network(changed, noise, mask)[1, :12])
+
+
+def test_padding_does_not_enter_the_loss():
+    torch.manual_seed(0)
+    denoiser = PreconditionedDenoiser(DenoiserNetwork(3, 22, channels=16, num_blocks=1))
+    for parameter in denoiser.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    x, noise, sigma = torch.randn(2, 22, 3), torch.randn(2, 22, 3), torch.tensor([0.3, 2.0])
+    mask = (torch.arange(22) < torch.tensor([[22], [12]])).float()[..., None]
+    changed = x + 7.0 * (1 - mask)
+    torch.testing.assert_close(denoiser.loss(x, sigma, noise, mask), denoiser.loss(changed, sigma, noise, mask))
+    short = denoiser.loss(x[1:, :12], sigma[1:], noise[1:, :12])
+    torch.testing.assert_close(denoiser.loss(x, sigma, noise, mask)[1:], short)
 
 
 def test_locked_networks_refuse_longer_trials():

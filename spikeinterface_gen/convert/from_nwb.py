@@ -22,7 +22,14 @@ from spikeinterface_gen.frames import seconds_to_frames
 if TYPE_CHECKING:
     import neo
 
-__all__ = ["COVARIATES_MODULE", "NOT_COVARIATES", "NOT_PROPERTIES", "from_nwb", "read_spike_trains"]
+__all__ = [
+    "COVARIATES_MODULE",
+    "NOT_COVARIATES",
+    "NOT_PROPERTIES",
+    "from_nwb",
+    "read_spike_trains",
+    "read_time_series",
+]
 
 COVARIATES_MODULE = "covariates"
 """Processing module with covariates that vary within trials, one sample a bin."""
@@ -120,6 +127,28 @@ def read_spike_trains(path: str | Path) -> neo.Segment:
         train = neo.SpikeTrain(times, units="s", t_start=start_s, t_stop=stop_s, sampling_rate=rate, unit_id=unit_id)
         segment.spiketrains.append(train)
     return segment
+
+
+def read_time_series(path: str | Path, name: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return times in s, values in the unit of the file, and that unit, of a series in a processing module.
+
+    Raises
+    ------
+    ValueError
+        If there is no such series.
+    """
+    with _opened(path) as file:
+        found = [module.data_interfaces for module in file.processing.values()]
+        series = next((interfaces[name] for interfaces in found if name in interfaces), None)
+        if series is None or not hasattr(series, "data"):
+            there = sorted({key for interfaces in found for key in interfaces})
+            raise ValueError(f"{str(path)!r} has no series {name!r} in its processing; there are {there or 'none'}.")
+        values = np.asarray(series.data[:], float) * (series.conversion or 1.0)
+        if series.timestamps is not None:
+            times_s = np.asarray(series.timestamps[:], float)
+        else:
+            times_s = float(series.starting_time or 0.0) + np.arange(len(values)) / float(series.rate)
+        return times_s, values, str(series.unit)
 
 
 @contextmanager

@@ -15,7 +15,10 @@ __all__ = ["SimulatedDataset", "load_dataset"]
 
 # Name → the module whose ``load`` makes it.
 _DATASETS = {
+    "human_speech": "spikeinterface_gen.datasets.human_speech",
     "lorenz": "spikeinterface_gen.datasets.lorenz",
+    "mc_maze": "spikeinterface_gen.datasets.mc_maze",
+    "reaching": "spikeinterface_gen.datasets.reaching",
     "retinal_waves": "spikeinterface_gen.datasets.retinal_waves",
     "steinmetz2019": "spikeinterface_gen.datasets.steinmetz2019",
 }
@@ -61,9 +64,23 @@ def load_dataset(name: str, **options: Any) -> SpikeCounts | SimulatedDataset:
         One real session, which comes with the package: 983 units of 15 brain areas of a mouse, 300 trials
         of 40 bins of 10 ms from stimulus onset. Covariates ``contrast_left``, ``contrast_right`` and
         ``feedback_type``; unit property ``area``; ``t_starts_s``. Steinmetz et al. (2019) [1]_, CC-BY-4.0.
-    ``"lorenz"`` : num_trials=5000, seed=0, return_truth=False
+    ``"lorenz"`` : num_trials=5000, num_bins=256, standardise="trial", seed=0, return_truth=False
         The simulation of the LDNS paper [2]_: 128 units driven by a Lorenz attractor, 256 bins, nominally
         of 10 ms. The paper trains on 3500 trials, validates on 500 and tests on 1000: slice in this order.
+        ``standardise="all"`` scales latents by the attractor instead of trial by trial: windows of a stationary
+        process, not locked to anything, whose statistics are the same at every length.
+    ``"reaching"`` : num_trials=2295, seed=0, return_truth=False
+        A simulated motor cortex, of the shape of MC_Maze: delayed reaches round barriers, 182 units, 140 bins of 5 ms
+        around move onset. Rates are functions of a nonlinear network that drives the hand, gains drift with the
+        session, and spikes come of renewal processes with refractory periods and bursts. Covariates
+        ``hand_velocity`` (100 ms after each bin, in m/s), ``reach_angle`` (of the velocity 100 ms after onset, in
+        radians) and ``barrier``. Train on the first 2008 trials, test on the others.
+    ``"mc_maze"`` : path, bin_size_ms=5.0
+        The recording itself, from the training file of DANDI 000128 [4]_, with the covariates of ``"reaching"`` and
+        those of its trials. The LDNS paper trains on the first 2008 trials.
+    ``"human_speech"`` : path, split="train", num_channels=128, max_bins=512
+        Threshold crossings of area 6v during attempted speech, 20 ms bins, trials of different lengths, from the
+        files ``competitionData`` on Dryad [5]_. Covariates ``session``, ``block`` and ``sentence``.
     ``"retinal_waves"`` : path, bin_size_ms=20.0, window_s=10.0
         Spontaneous activity of a retina on an electrode array, from an HDF5 file of the collection by
         Eglen et al. (2014) [3]_, cut into windows without a common time origin.
@@ -95,6 +112,10 @@ def load_dataset(name: str, **options: Any) -> SpikeCounts | SimulatedDataset:
     .. [2] Kapoor, Schulz, Vetter, Pei, Gao and Macke, "Latent diffusion for neural spiking data", NeurIPS 2024.
     .. [3] Eglen et al., "A data repository and analysis framework for spontaneous neural activity recordings
        in developing retina", GigaScience 3:3 (2014), doi:10.1186/2047-217X-3-3.
+    .. [4] Pei et al., "Neural Latents Benchmark '21", NeurIPS Datasets and Benchmarks 2021; data of Churchland and
+       Kaufman, dandiarchive.org/dandiset/000128.
+    .. [5] Willett et al., "A high-performance speech neuroprosthesis", Nature 620 (2023),
+       doi:10.5061/dryad.x69p8czpq.
 
     Examples
     --------

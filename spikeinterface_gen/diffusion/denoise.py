@@ -25,13 +25,15 @@ __all__ = ["GaussianDenoiser", "PreconditionedDenoiser", "draw_sigmas"]
 
 
 class PreconditionedDenoiser(nn.Module):
-    """EDM-preconditioned denoiser around a network ``F(x, c_noise, mask)``."""
+    """EDM-preconditioned denoiser around a network ``F(x, c_noise, mask)``, or ``F(x, c_noise, mask, condition)``."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, y: Tensor, sigma: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, y: Tensor, sigma: Tensor, mask: Tensor | None = None, condition: tuple[Tensor, ...] | None = None
+    ) -> Tensor:
         """Estimate x from y = x + σε.
 
         Parameters
@@ -39,16 +41,29 @@ class PreconditionedDenoiser(nn.Module):
         y : Tensor, shape (batch, bins, latents)
         sigma : Tensor, shape (batch,)
         mask : Tensor, shape (batch, bins, 1), optional
+        condition : tuple of Tensor, optional
+            Passed on to the network.
         """
         c_skip, c_out, c_in = _preconditioning(sigma)
-        return c_skip * y + c_out * self.network(c_in * y, 0.25 * sigma.log(), mask).float()
+        return c_skip * y + c_out * self._F(c_in * y, sigma, mask, condition)
 
-    def loss(self, x: Tensor, sigma: Tensor, noise: Tensor, mask: Tensor | None = None) -> Tensor:
+    def _F(self, x: Tensor, sigma: Tensor, mask: Tensor | None, condition: tuple[Tensor, ...] | None) -> Tensor:
+        conditions = () if condition is None else (condition,)
+        return self.network(x, 0.25 * sigma.log(), mask, *conditions).float()
+
+    def loss(
+        self,
+        x: Tensor,
+        sigma: Tensor,
+        noise: Tensor,
+        mask: Tensor | None = None,
+        condition: tuple[Tensor, ...] | None = None,
+    ) -> Tensor:
         """Squared error of F per trial, shape (batch,): the mean over valid bins and latents."""
         c_skip, c_out, c_in = _preconditioning(sigma)
         y = x + sigma[:, None, None] * noise
         target = (x - c_skip * y) / c_out
-        error = (self.network(c_in * y, 0.25 * sigma.log(), mask).float() - target).square()
+        error = (self._F(c_in * y, sigma, mask, condition) - target).square()
         if mask is None:
             return error.mean(dim=(1, 2))
         return (error * mask).sum(dim=(1, 2)) / (mask.sum(dim=(1, 2)) * x.shape[-1])

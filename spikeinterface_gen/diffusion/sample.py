@@ -6,6 +6,7 @@ name      method                                                       evaluatio
 angular   Euler steps of the noise angle arctan σ, deterministic       steps
 dpmpp     DPM-Solver++(2M), second-order multistep, deterministic      steps
 heun      Heun's method on the probability-flow equation               2·steps − 1
+ddim      the paper's chain without its noise, in larger strides       steps
 ddpm      ancestral sampling of the paper's 1000-step chain            1000
 ========  ===========================================================  ==================
 
@@ -17,19 +18,21 @@ Noise comes from outside, one tensor per draw, so that every trial keeps its own
 
 References
 ----------
-Lu et al., *DPM-Solver++*, 2022. Karras et al., NeurIPS 2022 (algorithm 1). Ho et al., NeurIPS 2020.
+Lu et al., *DPM-Solver++*, 2022. Karras et al., NeurIPS 2022 (algorithm 1). Ho et al., NeurIPS 2020. Song, Meng & Ermon,
+*Denoising diffusion implicit models*, ICLR 2021.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 from torch import Tensor
 
 from spikeinterface_gen.diffusion.noise import KarrasSchedule, LinearBetaSchedule
 
-__all__ = ["SAMPLERS", "angular", "ddpm", "dpmpp", "heun"]
+__all__ = ["DEFAULT_STEPS", "SAMPLERS", "angular", "ddim", "ddpm", "dpmpp", "heun"]
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 DrawNoise = Callable[[int], Tensor]
@@ -106,6 +109,25 @@ def heun(denoise: Denoise, draw_noise: DrawNoise, steps: int, schedule: KarrasSc
     return x
 
 
+def ddim(denoise: Denoise, draw_noise: DrawNoise, steps: int, schedule: LinearBetaSchedule | None = None) -> Tensor:
+    r"""Deterministic strides through the chain of :func:`ddpm` (η = 0).
+
+    With x = y/√ᾱ and σ = √((1 − ᾱ)/ᾱ), a stride to σ' is :math:`x' = D + (\sigma'/\sigma)\,(x - D)`: an Euler step of
+    the probability-flow equation. Strides end at the last step of the chain; other parameters as for :func:`angular`.
+    """
+    schedule = schedule or LinearBetaSchedule()
+    if not 1 <= steps <= schedule.num_steps:
+        raise ValueError(f"ddim takes 1 to {schedule.num_steps} steps; got {steps}.")
+    cumulative = schedule.alphas_cumprod().tolist()
+    times = [round(schedule.num_steps * (1 - k / steps)) - 1 for k in range(steps)]
+    sigmas = [((1 - cumulative[t]) / cumulative[t]) ** 0.5 for t in times] + [0.0]
+    x = draw_noise(0) / cumulative[times[0]] ** 0.5
+    for sigma, sigma_next in pairwise(sigmas):
+        estimate = denoise(x, x.new_full((len(x),), sigma))
+        x = estimate + (sigma_next / sigma) * (x - estimate)
+    return x
+
+
 def ddpm(
     denoise: Denoise, draw_noise: DrawNoise, steps: int = 1000, schedule: LinearBetaSchedule | None = None
 ) -> Tensor:
@@ -134,4 +156,13 @@ def ddpm(
     return y
 
 
-SAMPLERS: dict[str, Callable[..., Tensor]] = {"angular": angular, "dpmpp": dpmpp, "heun": heun, "ddpm": ddpm}
+DEFAULT_STEPS = {"angular": 24, "dpmpp": 24, "heun": 18, "ddim": 50, "ddpm": 1000}
+"""Steps that a sampler takes where nothing is said."""
+
+SAMPLERS: dict[str, Callable[..., Tensor]] = {
+    "angular": angular,
+    "dpmpp": dpmpp,
+    "heun": heun,
+    "ddim": ddim,
+    "ddpm": ddpm,
+}

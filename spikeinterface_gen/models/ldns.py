@@ -23,9 +23,9 @@ Kapoor, Schulz, Vetter, Pei, Gao & Macke, *Latent diffusion for neural spiking d
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,22 +34,28 @@ import pandas as pd
 import torch
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.diffusion.sample import SAMPLERS
-from spikeinterface_gen.models.base import GenerativeModel, NotFittedError, check_counts
-from spikeinterface_gen.models.ldns_fit import FitSettings, fit_networks, hold_out, stage_metrics, stage_steps
-from spikeinterface_gen.models.ldns_networks import LDNSNetworks, build_networks, is_binary
+from spikeinterface_gen.models.base import GenerativeModel, check_counts
+from spikeinterface_gen.models.conditions import Conditions
+from spikeinterface_gen.models.ldns_fit import (
+    FitSettings,
+    fit_denoiser,
+    fit_networks,
+    hold_out,
+    stage_metrics,
+    stage_steps,
+)
+from spikeinterface_gen.models.ldns_networks import build_networks, is_binary
+from spikeinterface_gen.models.ldns_observation import recalibrated
+from spikeinterface_gen.models.ldns_uses import LDNSUses
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.saved import read_model, write_model
 from spikeinterface_gen.observation.history import MAX_RATE
-from spikeinterface_gen.provenance import provenance
 from spikeinterface_gen.randomness import resolve_seed
 
 __all__ = ["LDNS"]
 
-DEFAULT_STEPS = {"angular": 12, "dpmpp": 16, "heun": 18, "ddpm": 1000}
 
-
-class LDNS(GenerativeModel):
+class LDNS(LDNSUses, GenerativeModel):
     """Latent diffusion model of the joint firing of a population.
 
     The constructor only stores. Learned attributes end in ``_``.
@@ -87,6 +93,8 @@ class LDNS(GenerativeModel):
         Losses of each stage.
     stage_metrics_ : DataFrame
         Distances from held-out trials after each stage, as ratios to their floor: where quality is lost.
+    conditions_ : Conditions or None
+        The covariates that trials can be drawn for.
 
     Examples
     --------
@@ -140,6 +148,7 @@ class LDNS(GenerativeModel):
             f"LDNS of {len(self.population_.unit_ids)} units, {self.networks_.num_latents} latents, "
             f"{self.population_.max_bins} bins of {self.population_.bin_size_ms:g} ms, "
             f"{'Bernoulli' if self.networks_.binary else 'Poisson'} counts"
+            + ("" if self.conditions_ is None else f", conditioned on {', '.join(self.conditions_.covariates)}")
         )
 
     # ---- fit -----------------------------------------------------------------------------------
@@ -148,6 +157,8 @@ class LDNS(GenerativeModel):
         self,
         counts: SpikeCounts,
         *,
+        covariates: Sequence[str] | Mapping[str, str | None] | None = None,
+        session_time: bool = True,
         validation: SpikeCounts | None = None,
         seed: int = 0,
         max_minutes: float | None = None,
@@ -163,6 +174,14 @@ class LDNS(GenerativeModel):
         ----------
         counts : SpikeCounts
             At least 4 trials, 2 where ``validation`` is given.
+        covariates : list of str, or mapping from str to kind, optional
+            Names of covariates of ``counts`` that trials are to be drawn for, constant over a trial or varying in it;
+            unknown values are NaN, in text empty. The kind, "categorical", "continuous" or "circular" (angles in
+            radians), follows from the values where it is not given: text, booleans and at most 10 whole numbers are
+            categorical, other numbers continuous.
+        session_time : bool
+            Whether the start of a trial is a covariate, so that trials can be drawn for a time of the session. Without
+            effect where ``counts.t_starts_s`` is unknown, or of less than 20 trials.
         validation : SpikeCounts, optional
             Trials that decide when to stop, and are not learned from. Default: 15 % of ``counts``; once it has stopped,
             the autoencoder goes on for a while on all of them.
@@ -208,11 +227,14 @@ class LDNS(GenerativeModel):
             train, held_out = counts, validation
         if max_minutes is not None and not max_minutes > 0:
             raise ValueError(f"max_minutes must be positive; got {max_minutes}.")
+        conditions = Conditions.of(counts, covariates, session_time)
+        if conditions is not None:
+            conditions.of_counts(held_out)  # A mistake shows before minutes of work.
         binary = is_binary(self.observation, counts)
         population = Population.of(counts, max(train.max_bins, held_out.max_bins))
         with torch.random.fork_rng():
             torch.random.default_generator.manual_seed(resolve_seed(seed))
-            networks = build_networks(self.settings(), population, binary)
+            networks = build_networks(self.settings(), population, binary, conditions)
         settings = FitSettings(
             seed=seed,
             max_minutes=max_minutes,
@@ -233,6 +255,78 @@ class LDNS(GenerativeModel):
         self.population_ = population
         return self
 
+    def fit_conditions(
+        self,
+        counts: SpikeCounts,
+        covariates: Sequence[str] | Mapping[str, str | None] | None = None,
+        *,
+        session_time: bool = True,
+        validation: SpikeCounts | None = None,
+        seed: int = 0,
+        max_minutes: float | None = None,
+        num_steps: int | tuple[int, int] | None = None,
+        accelerator: str = "auto",
+        devices: int = 1,
+        progress: bool = True,
+    ) -> LDNS:
+        """Learn other conditions for the same latents: only a denoiser is trained.
+
+        Encoder, decoder, spike history and synchrony stay; biases of the history are calibrated afresh where means of
+        free runs are off by more than 1 %. This model stays as it is.
+
+        Parameters
+        ----------
+        counts : SpikeCounts
+            Of the same units and bins, such as those that this model was fitted to.
+        num_steps : int or (int, int), optional
+            Of the denoiser.
+        covariates, session_time, validation, seed, max_minutes, accelerator, devices, progress
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        LDNS
+            Another model.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If data, covariates or settings are unfit.
+        """
+        networks = self._ready()
+        self.population_.check(counts)
+        seed = resolve_seed(seed)
+        if max_minutes is not None and not max_minutes > 0:
+            raise ValueError(f"max_minutes must be positive; got {max_minutes}.")
+        conditions = Conditions.of(counts, covariates, session_time)
+        train, held_out = hold_out(counts, seed) if validation is None else (counts, validation)
+        self.population_.check(held_out)
+        settings = FitSettings(
+            seed=seed,
+            max_minutes=max_minutes,
+            num_steps=None if num_steps is None else stage_steps({"denoiser": num_steps}),
+            refit=False,
+            accelerator=accelerator,
+            devices=devices,
+            checkpoint=None,
+            progress=progress,
+        )
+        model = LDNS(**self.settings())
+        longest = max(self.population_.max_bins, train.max_bins, held_out.max_bins)
+        model.population_ = Population.of(counts, longest)
+        with torch.random.fork_rng():
+            torch.random.default_generator.manual_seed(seed)
+            new = build_networks(self.settings(), model.population_, networks.binary, conditions)
+        kept = {name: value for name, value in networks.state_dict().items() if not name.startswith("denoiser.")}
+        new.load_state_dict(kept, strict=False)
+        report = fit_denoiser(new, train, held_out, settings, time.monotonic())
+        new.set_count_model(recalibrated(new, counts, seed))
+        model.networks_ = new
+        model.reports_ = {"denoiser": report}
+        model.num_steps_ = {**self.num_steps_, "denoiser": (report.schedule, report.steps)}
+        model.stage_metrics_ = stage_metrics(new, train, held_out, seed)
+        return model
+
     # ---- from counts to latents and rates ------------------------------------------------------
 
     def encode(self, counts: SpikeCounts) -> np.ndarray:
@@ -244,111 +338,6 @@ class LDNS(GenerativeModel):
     def rates(self, counts: SpikeCounts) -> np.ndarray:
         """Rates of recorded trials in Hz, float32, shape (trials, bins, units); spike history is not in them."""
         return self._ready().expected_counts(self.encode(counts)) * (1000.0 / self.population_.bin_size_ms)
-
-    # ---- new trials ----------------------------------------------------------------------------
-
-    def sample_latents(
-        self,
-        num_trials: int,
-        *,
-        durations: Any = None,
-        steps: int | None = None,
-        sampler: str = "angular",
-        seed: int | None = None,
-    ) -> np.ndarray:
-        """Draw latents, float32, shape (trials, bins, latents); parameters as for :meth:`sample`."""
-        seed = resolve_seed(seed)
-        num_bins = self._lengths(num_trials, durations, seed)
-        latents = list(self._latent_blocks(num_bins, seed, steps, sampler))
-        return np.concatenate(latents)[:, : int(num_bins.max())]
-
-    def sample_rates(
-        self,
-        num_trials: int,
-        *,
-        durations: Any = None,
-        steps: int | None = None,
-        sampler: str = "angular",
-        seed: int | None = None,
-    ) -> np.ndarray:
-        """Draw rates in Hz, before spike history, float32, shape (trials, bins, units); 0 beyond the end of a trial."""
-        seed = resolve_seed(seed)
-        networks, num_bins = self._ready(), self._lengths(num_trials, durations, seed)
-        blocks = [networks.expected_counts(z) for z in self._latent_blocks(num_bins, seed, steps, sampler)]
-        longest = int(num_bins.max())
-        valid = np.arange(longest) < num_bins[:, None]
-        return (
-            np.concatenate(blocks)[:, :longest] * valid[..., None] * np.float32(1000.0 / self.population_.bin_size_ms)
-        )
-
-    def sample(
-        self,
-        num_trials: int,
-        *,
-        durations: Any = None,
-        covariates: Any = None,
-        guidance: float = 1.0,
-        steps: int | None = None,
-        sampler: str = "angular",
-        seed: int | None = None,
-        batch_size: int | None = None,
-    ) -> SpikeCounts:
-        """Draw new trials.
-
-        Parameters
-        ----------
-        num_trials : int
-        durations : float or array of float, shape (num_trials,), optional
-            Length of the trials in s. Default: lengths as in the data.
-        covariates, guidance
-            For conditional models; this one was fitted without covariates.
-        steps : int, optional
-            Steps of the sampler. Default: 12 of "angular", 16 of "dpmpp", 18 of "heun", 1000 of "ddpm".
-        sampler : {"angular", "dpmpp", "heun", "ddpm"}
-        seed : int, optional
-            Trial *i* of a seed is the same however many are drawn. Default: a fresh one, kept in the annotations.
-        batch_size : int, optional
-            Trials whose rates are in memory at once; without influence on the result.
-
-        Returns
-        -------
-        SpikeCounts
-            With provenance in ``annotations``.
-        """
-        if covariates is not None or guidance != 1.0:
-            raise ValueError(
-                "covariates and guidance need a conditional model; this one was fitted without covariates."
-            )
-        seed = resolve_seed(seed)
-        networks = self._ready()
-        model = networks.count_model()
-        population = self.population_
-        num_bins = self._lengths(num_trials, durations, seed)
-        trials: list[np.ndarray] = []
-        for z in self._latent_blocks(num_bins, seed, steps, sampler):
-            for part in np.array_split(z, -(-len(z) // (batch_size or len(z)))):
-                trials.append(model.draw(networks.expected_counts(part), seed, "counts", sum(map(len, trials))))
-        longest = int(num_bins.max())
-        counts = np.concatenate(trials)[:, :longest]
-        counts = counts * (np.arange(longest) < num_bins[:, None])[..., None].astype(counts.dtype)
-        return SpikeCounts(
-            counts,
-            population.bin_size_ms,
-            unit_ids=population.unit_ids,
-            num_bins=num_bins,
-            unit_properties=population.unit_properties,
-            trial_locked=population.trial_locked,
-            annotations=provenance("LDNS", self.sha256(), seed),
-        )
-
-    def _lengths(self, num_trials: int, durations: Any, seed: int) -> np.ndarray:
-        self._ready()
-        return self.population_.draw_lengths(num_trials, durations, seed)
-
-    def _latent_blocks(self, num_bins: np.ndarray, seed: int, steps: int | None, sampler: str) -> Iterator[np.ndarray]:
-        if sampler not in SAMPLERS:
-            raise ValueError(f"sampler must be one of {sorted(SAMPLERS)}; got {sampler!r}.")
-        return self._ready().sample_latents(num_bins, seed, steps=steps or DEFAULT_STEPS[sampler], sampler=sampler)
 
     # ---- files ---------------------------------------------------------------------------------
 
@@ -377,7 +366,11 @@ class LDNS(GenerativeModel):
             "num_steps": self.num_steps_,
             "stage_metrics": json.loads(self.stage_metrics_.to_json(orient="split")),
         }
-        return write_model(Path(folder), config, networks.state_dict(), overwrite=overwrite)
+        tensors = networks.state_dict()
+        if networks.conditions is not None:
+            config["conditions"] = networks.conditions.to_config()
+            tensors |= {name: torch.from_numpy(values) for name, values in networks.conditions.arrays().items()}
+        return write_model(Path(folder), config, tensors, overwrite=overwrite)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -398,23 +391,12 @@ class LDNS(GenerativeModel):
             model.population_ = Population.from_config(config["population"])
             model.num_steps_ = {name: tuple(steps) for name, steps in config["num_steps"].items()}
             model.stage_metrics_ = pd.DataFrame(**config["stage_metrics"])
-            networks = build_networks(settings, model.population_, config["binary"])
+            arrays = {name: tensors.pop(name).numpy() for name in list(tensors) if name.startswith("conditions.")}
+            conditions = Conditions.from_config(config["conditions"], arrays) if "conditions" in config else None
+            networks = build_networks(settings, model.population_, config["binary"], conditions)
             networks.load_state_dict(tensors)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{str(folder)!r} is no LDNS model that this version can read: {error}") from None
         model.reports_ = {}
         model.networks_ = networks.eval()
         return model
-
-    def sha256(self) -> str:
-        """Hash of the weights: the same model, the same hash."""
-        networks = self._ready()
-        digest = hashlib.sha256()
-        for name, value in sorted(networks.state_dict().items()):
-            digest.update(name.encode() + np.ascontiguousarray(value.cpu().numpy()).tobytes())
-        return digest.hexdigest()
-
-    def _ready(self) -> LDNSNetworks:
-        if not hasattr(self, "networks_"):
-            raise NotFittedError("this LDNS is not fitted: call fit(counts) first, or LDNS.load(folder).")
-        return self.networks_

@@ -15,6 +15,7 @@ import torch
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.files import write_file
+from spikeinterface_gen.models.conditions import Conditions
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
 from spikeinterface_gen.models.ldns_observation import draw_rates, fit_count_model, joined
 from spikeinterface_gen.models.tasks import AutoencoderTask, DenoiserTask
@@ -28,7 +29,7 @@ from spikeinterface_gen.validation.distances import compare, floors
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FitSettings", "fit_networks", "hold_out", "stage_metrics", "stage_steps"]
+__all__ = ["FitSettings", "fit_denoiser", "fit_networks", "hold_out", "stage_metrics", "stage_steps"]
 
 # Shares of ``max_minutes`` after which a stage must be over; the rest is for the observation model and the metrics.
 AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.35, 0.43, 0.86
@@ -84,26 +85,34 @@ def fit_networks(
     """
     started = time.monotonic()
     if settings.checkpoint is not None:
-        _open_checkpoint(settings, model_settings, train, held_out)
+        _open_checkpoint(settings, model_settings, train, held_out, networks.conditions)
     reports = {}
     _start_autoencoder(networks, train)
-    task: AutoencoderTask | DenoiserTask = _autoencoder_task(networks, model_settings, train, held_out, settings.seed)
+    task = _autoencoder_task(networks, model_settings, train, held_out, settings.seed)
     stage = _autoencoder_stage(train, held_out, model_settings)
     reports[task.name] = _run(task, stage, settings, started, AUTOENCODER_UNTIL)
     if settings.refit:
         stage = _refit_stage(stage, reports[task.name])
         task = _autoencoder_task(networks, model_settings, joined(train, held_out), held_out, settings.seed, "refit")
         reports[task.name] = _run(task, stage, settings, started, REFIT_UNTIL)
-    networks.eval()
-    task = _denoiser_task(networks, train, held_out, settings.seed)
-    reports[task.name] = _run(task, _denoiser_stage(train), settings, started, DENOISER_UNTIL)
-    networks.eval()
+    reports["denoiser"] = fit_denoiser(networks, train, held_out, settings, started)
     # By the budget rather than by the time left: what is fitted must not depend on how busy the machine was.
     seconds = np.inf if settings.max_minutes is None else 60 * (1 - DENOISER_UNTIL) * settings.max_minutes
     networks.set_count_model(
         fit_count_model(networks, model_settings["history_bins"], train, held_out, settings.seed, seconds)
     )
     return reports
+
+
+def fit_denoiser(
+    networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCounts, settings: FitSettings, started: float
+) -> StageReport:
+    """Train the denoiser on the latents of these trials, and on their conditions where the model has such."""
+    networks.eval()
+    task = _denoiser_task(networks, train, held_out, settings.seed)
+    report = _run(task, _denoiser_stage(train), settings, started, DENOISER_UNTIL)
+    networks.eval()
+    return report
 
 
 def stage_steps(num_steps: Any) -> dict[str, tuple[int, int]] | None:
@@ -188,6 +197,7 @@ def _autoencoder_task(
 
 
 def _denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCounts, seed: int) -> DenoiserTask:
+    known = networks.conditions
     z = networks.encode(train.counts, train.mask)
     z_held_out = networks.encode(held_out.counts, held_out.mask)
     mean, sd = z[train.mask].mean(axis=0), z[train.mask].std(axis=0)
@@ -203,6 +213,7 @@ def _denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCo
         mask_of(held_out.mask),
         batch_size=DENOISER_BATCH,
         seed=seed,
+        conditions=None if known is None else (known, known.of_counts(train), known.of_counts(held_out)),
     )
 
 
@@ -300,7 +311,11 @@ def _drawn(model: CountModel, rates: np.ndarray, like: SpikeCounts, seed: int) -
 
 
 def _open_checkpoint(
-    settings: FitSettings, model_settings: Mapping[str, Any], train: SpikeCounts, held_out: SpikeCounts
+    settings: FitSettings,
+    model_settings: Mapping[str, Any],
+    train: SpikeCounts,
+    held_out: SpikeCounts,
+    conditions: Conditions | None,
 ) -> None:
     """Make the checkpoint folder, or check that it belongs to this very fit."""
     folder = settings.checkpoint
@@ -309,6 +324,9 @@ def _open_checkpoint(
     digest = hashlib.sha256()
     for part in (train, held_out):
         digest.update(part.counts.tobytes() + part.num_bins.tobytes() + str(part.counts.shape).encode())
+    if conditions is not None:
+        digest.update(json.dumps(conditions.to_config()).encode())
+        digest.update(b"".join(values.tobytes() for values in conditions.arrays().values()))
     asked = asdict(settings)
     this = {
         "data": digest.hexdigest(),

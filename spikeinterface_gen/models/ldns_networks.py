@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,9 @@ from torch import Tensor, nn
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.denoise import PreconditionedDenoiser
-from spikeinterface_gen.diffusion.sample import SAMPLERS
+from spikeinterface_gen.diffusion.guidance import guided
+from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, SAMPLERS
+from spikeinterface_gen.models.conditions import Conditions, Encoded
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.tasks import chunks
 from spikeinterface_gen.nn.autoencoder import Autoencoder
@@ -42,6 +47,8 @@ class LDNSNetworks(nn.Module):
     history_bins : int
     channels, num_blocks, denoiser_channels, denoiser_blocks : int
     causal : bool
+    conditions : Conditions, optional
+        What the denoiser is conditioned on.
     """
 
     latent_mean: Tensor
@@ -66,8 +73,10 @@ class LDNSNetworks(nn.Module):
         denoiser_channels: int,
         denoiser_blocks: int,
         causal: bool,
+        conditions: Conditions | None = None,
     ) -> None:
         super().__init__()
+        self.conditions = conditions
         self.num_latents = num_latents
         self.num_bins = num_bins
         self.binary = binary
@@ -80,6 +89,8 @@ class LDNSNetworks(nn.Module):
                 num_blocks=denoiser_blocks,
                 patch_size=2 ** max(0, math.ceil(math.log2(num_bins / MAX_TOKENS))),
                 trial_locked=trial_locked,
+                num_constant=0 if conditions is None else conditions.num_constant,
+                num_varying=0 if conditions is None else conditions.num_varying,
             )
         )
         self.register_buffer("latent_mean", torch.zeros(num_latents))
@@ -113,6 +124,16 @@ class LDNSNetworks(nn.Module):
         ):
             buffer.copy_(torch.from_numpy(values))
 
+    def sha256(self) -> str:
+        """Hash of all that trials follow from."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self.state_dict().items()):
+            digest.update(name.encode() + np.ascontiguousarray(value.cpu().numpy()).tobytes())
+        if self.conditions is not None:
+            digest.update(json.dumps(self.conditions.to_config()).encode())
+            digest.update(b"".join(values.tobytes() for values in self.conditions.arrays().values()))
+        return digest.hexdigest()
+
     @torch.no_grad()
     def encode(self, counts: np.ndarray, mask: np.ndarray | None = None, share_hidden: float = 0.0) -> np.ndarray:
         """Latents of counts, float32, shape (trials, bins, latents).
@@ -145,7 +166,14 @@ class LDNSNetworks(nn.Module):
 
     @torch.no_grad()
     def sample_latents(
-        self, num_bins: np.ndarray, seed: int, *, steps: int, sampler: str = "angular"
+        self,
+        num_bins: np.ndarray,
+        seed: int,
+        *,
+        steps: int | None = None,
+        sampler: str = "angular",
+        encoded: Encoded | None = None,
+        guidance: float = 1.0,
     ) -> Iterator[np.ndarray]:
         """Draw latents of one canonical block of trials after the other.
 
@@ -154,16 +182,23 @@ class LDNSNetworks(nn.Module):
         num_bins : array of int, shape (trials,)
             Length of each trial.
         seed : int
-        steps : int
-            Steps of the sampler.
+        steps : int, optional
+            Steps of the sampler. Default: those of :data:`~spikeinterface_gen.diffusion.sample.DEFAULT_STEPS`.
         sampler : str
             One of :data:`~spikeinterface_gen.diffusion.sample.SAMPLERS`.
+        encoded : Encoded, optional
+            Conditions of the trials. Default: unknown.
+        guidance : float
+            Weight of :func:`~spikeinterface_gen.diffusion.guidance.guided`.
 
         Yields
         ------
         array of float32, shape (trials of the block, bins, latents)
             Zero beyond the end of a trial.
         """
+        if sampler not in SAMPLERS:
+            raise ValueError(f"sampler must be one of {sorted(SAMPLERS)}; got {sampler!r}.")
+        steps = DEFAULT_STEPS[sampler] if steps is None else steps
         device = self.latent_mean.device
         length = max(self.num_bins, int(num_bins.max()))
         for first in range(0, len(num_bins), BLOCK_TRIALS):
@@ -180,15 +215,31 @@ class LDNSNetworks(nn.Module):
                 noise = np.stack([normals(seed, f"latents/{draw}", trial, shape) for trial in trials])
                 return torch.from_numpy(noise).to(device)
 
-            def denoise(y: Tensor, sigma: Tensor, mask: Tensor | None = mask) -> Tensor:
-                return self.denoiser(y, sigma, mask)
-
+            condition = None if encoded is None else self._condition(encoded, first, length)
+            conditional, unconditional = (
+                partial(self.denoiser, mask=mask, condition=given) for given in (condition, None)
+            )
+            denoise = unconditional if condition is None else guided(conditional, unconditional, guidance)
             x = SAMPLERS[sampler](denoise, draw_noise, steps)
             z = x * self.latent_sd + self.latent_mean
             yield (z if mask is None else z * mask).cpu().numpy()[: len(wanted)]
 
+    def _condition(self, encoded: Encoded, first: int, length: int) -> tuple[Tensor, Tensor]:
+        """Conditions of a block of trials, unknown where it is filled up."""
+        chosen = slice(first, first + BLOCK_TRIALS)
+        constant, varying = encoded.constant[chosen], encoded.varying[chosen, :length]
+        missing = BLOCK_TRIALS - len(constant)
+        padded = (
+            np.pad(constant, ((0, missing), (0, 0))),
+            np.pad(varying, ((0, missing), (0, length - varying.shape[1]), (0, 0))),
+        )
+        constant_features, varying_features = (torch.from_numpy(part).to(self.latent_mean.device) for part in padded)
+        return constant_features, varying_features
 
-def build_networks(settings: Mapping[str, Any], population: Population, binary: bool) -> LDNSNetworks:
+
+def build_networks(
+    settings: Mapping[str, Any], population: Population, binary: bool, conditions: Conditions | None = None
+) -> LDNSNetworks:
     """Untrained networks for a population, by the settings of the model where these are given, else by the data."""
     num_units = len(population.unit_ids)
     num_latents = settings["num_latents"]
@@ -205,6 +256,7 @@ def build_networks(settings: Mapping[str, Any], population: Population, binary: 
         denoiser_channels=settings["denoiser_channels"] or (64 if few else 128),
         denoiser_blocks=settings["denoiser_blocks"] or (2 if few else 4),
         causal=settings["causal"],
+        conditions=conditions,
     )
 
 

@@ -9,16 +9,19 @@ import numpy as np
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.observation.count_model import CountModel
+from spikeinterface_gen.observation.dispersion import mean_counts
 from spikeinterface_gen.observation.history import SpikeHistory, calibrate, fit_history
 from spikeinterface_gen.observation.synchrony import Synchrony, count_moments, fit_synchrony
 from spikeinterface_gen.randomness import uniforms
 
-__all__ = ["draw_rates", "fit_count_model"]
+__all__ = ["draw_rates", "fit_count_model", "recalibrated"]
 
 # Entries (trial, bin, unit) that the observation model is fitted on, and that free runs for its calibration have: at
 # most, and for each second there is, of which half goes to either. Two idle cores do twice as many.
 MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND = 1e7, 3e5
 MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 1e7, 3e5
+# Unit means of free runs agree with the recorded ones to within this share.
+MEAN_TOLERANCE = 0.01
 
 
 def fit_count_model(
@@ -56,11 +59,31 @@ def fit_count_model(
     return model
 
 
-def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str, steps: int = 12) -> np.ndarray:
-    """λ of sampled latents, drawn with a seed derived from ``seed`` and ``stage``."""
+def recalibrated(networks: LDNSNetworks, counts: SpikeCounts, seed: int) -> CountModel:
+    """The count model of ``networks``, its biases calibrated afresh where means of free runs are off.
+
+    A denoiser that was trained anew draws latents of slightly other means.
+    """
+    model = networks.count_model()
+    num_bins = np.resize(counts.num_bins, int(np.clip(MAX_CALIBRATED_ENTRIES / counts.counts[0].size, 64, 600)))
+    rates = draw_rates(networks, num_bins, seed, "calibration")
+    valid = np.arange(rates.shape[1]) < num_bins[:, None]
+    draws = model.variates(rates.shape, seed, "calibration counts")
+    _, expected = model.history.simulate(rates, draws)
+    recorded = counts.counts[counts.mask].mean(axis=0, dtype=np.float64)
+    free = mean_counts(expected, model.history.slots)[valid].mean(axis=0, dtype=np.float64)
+    # Of units weighted by their spikes, since the means of quiet ones are known less well.
+    if np.abs(free - recorded).sum() <= MEAN_TOLERANCE * recorded.sum():
+        return model
+    return CountModel(calibrate(model.history, rates, draws, recorded, valid), model.synchrony)
+
+
+def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str) -> np.ndarray:
+    """λ of sampled latents, drawn with a seed derived from ``seed`` and ``stage``; under the conditions of the data."""
     derived = int.from_bytes(hashlib.blake2b(f"{seed}/{stage}".encode(), digest_size=4).digest(), "little")
-    blocks = [networks.expected_counts(z) for z in networks.sample_latents(num_bins, derived, steps=steps)]
-    return np.concatenate(blocks)
+    encoded = None if networks.conditions is None else networks.conditions.evenly(num_bins)
+    latents = networks.sample_latents(num_bins, derived, encoded=encoded)
+    return np.concatenate([networks.expected_counts(z) for z in latents])
 
 
 def _fit_history(networks: LDNSNetworks, history_bins: int, part: SpikeCounts, seed: int) -> SpikeHistory:

@@ -9,12 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from spikeinterface_gen.diffusion.denoise import PreconditionedDenoiser, draw_sigmas
+from spikeinterface_gen.models.conditions import Conditions, Encoded
 from spikeinterface_gen.nn.autoencoder import Autoencoder
 from spikeinterface_gen.training import Task, step_generator
 
 __all__ = ["AutoencoderTask", "DenoiserTask", "chunks"]
 
 CHUNK_BINS = 8192
+
+# Shares of the training trials without any condition, and without each of the others by itself: what the model can
+# draw trials without, or guide them away from.
+_WITHOUT_ALL, _WITHOUT_EACH = 0.2, 0.1
 
 
 class AutoencoderTask(Task):
@@ -112,7 +117,8 @@ class AutoencoderTask(Task):
 class DenoiserTask(Task):
     """Denoise standardised latents at all noise levels (weighted EDM loss).
 
-    Noise levels are stratified within a batch, and fixed, with their noise, for the held-out latents.
+    Noise levels are stratified within a batch, and fixed, with their noise, for the held-out latents. Conditions are
+    left out at random, all together or one by one, and those of a trial are known to within a little noise.
     """
 
     name = "denoiser"
@@ -122,6 +128,14 @@ class DenoiserTask(Task):
     held_out_mask: Tensor | None
     held_out_noise: Tensor
     held_out_sigmas: Tensor
+    train_constant: Tensor
+    train_varying: Tensor
+    held_out_constant: Tensor
+    held_out_varying: Tensor
+    jitter: Tensor
+    known_feature: Tensor
+    constant_group: Tensor
+    varying_group: Tensor
 
     def __init__(
         self,
@@ -133,6 +147,7 @@ class DenoiserTask(Task):
         *,
         batch_size: int,
         seed: int,
+        conditions: tuple[Conditions, Encoded, Encoded] | None = None,
     ) -> None:
         super().__init__()
         self.network: PreconditionedDenoiser = network
@@ -149,6 +164,19 @@ class DenoiserTask(Task):
         self.register_buffer("held_out_noise", torch.randn(held_out.shape, generator=generator), persistent=False)
         u = _stratified(len(held_out), generator)[torch.randperm(len(held_out), generator=generator)]
         self.register_buffer("held_out_sigmas", draw_sigmas(u), persistent=False)
+        self.conditional = conditions is not None
+        if conditions is not None:
+            known, *encoded = conditions
+            for name, part, copies in zip(("train", "held_out"), encoded, (1, repeats), strict=True):
+                self.register_buffer(f"{name}_constant", torch.from_numpy(part.constant).repeat(copies, 1), False)
+                self.register_buffer(f"{name}_varying", torch.from_numpy(part.varying).repeat(copies, 1, 1), False)
+            self.register_buffer("jitter", torch.from_numpy(known.jitter), persistent=False)
+            self.num_conditions = len(known.covariates)
+            for name, group in zip(("constant_group", "varying_group"), known.groups, strict=True):
+                self.register_buffer(name, torch.from_numpy(group), persistent=False)
+            # The last feature of each covariate says whether it is known.
+            last = torch.searchsorted(self.constant_group, self.constant_group, right=True) - 1
+            self.register_buffer("known_feature", last, persistent=False)
 
     def loss(self, generator: torch.Generator) -> Tensor:
         # With replacement: a batch is of full size also where the trials are few.
@@ -157,7 +185,18 @@ class DenoiserTask(Task):
         x = self.train_latents[index]
         mask = None if self.train_mask is None else self.train_mask[index]
         sigma = draw_sigmas(_stratified(len(x), generator))
-        return self.network.loss(x, sigma, torch.randn(x.shape, generator=generator, device=x.device), mask).mean()
+        noise = torch.randn(x.shape, generator=generator, device=x.device)
+        condition = self._condition(index, generator) if self.conditional else None
+        return self.network.loss(x, sigma, noise, mask, condition).mean()
+
+    def _condition(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Conditions of these trials, with noise, and some left out."""
+        constant, varying = self.train_constant[index], self.train_varying[index]
+        noise = self.jitter * torch.randn(constant.shape, generator=generator, device=constant.device)
+        constant = constant + noise * constant[:, self.known_feature]
+        u = torch.rand((len(index), self.num_conditions + 1), generator=generator, device=constant.device)
+        kept = ((u[:, :1] >= _WITHOUT_ALL) & (u[:, 1:] >= _WITHOUT_EACH)).to(constant.dtype)
+        return constant * kept[:, self.constant_group], varying * kept[:, None, self.varying_group]
 
     def held_out_loss(self, network: nn.Module) -> Tensor:
         denoiser = cast(PreconditionedDenoiser, network)
@@ -165,7 +204,8 @@ class DenoiserTask(Task):
         for part in chunks(len(self.held_out_latents), self.held_out_latents.shape[1]):
             mask = None if self.held_out_mask is None else self.held_out_mask[part]
             x, sigma = self.held_out_latents[part], self.held_out_sigmas[part]
-            losses.append(denoiser.loss(x, sigma, self.held_out_noise[part], mask))
+            condition = (self.held_out_constant[part], self.held_out_varying[part]) if self.conditional else None
+            losses.append(denoiser.loss(x, sigma, self.held_out_noise[part], mask, condition))
         return torch.cat(losses).mean()
 
 

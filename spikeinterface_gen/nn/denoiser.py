@@ -30,6 +30,9 @@ class DenoiserNetwork(nn.Module):
     trial_locked : bool
         Whether bins have a meaning of their own: then each token has a learned position embedding. Without it the
         network is shift-invariant and takes any length.
+    num_constant, num_varying : int
+        Features of the condition: of a trial, which modulate the blocks with the noise level, and of each bin, which
+        come in beside the latents.
     """
 
     def __init__(
@@ -42,6 +45,8 @@ class DenoiserNetwork(nn.Module):
         patch_size: int = 1,
         trial_locked: bool = True,
         dropout: float = 0.0,
+        num_constant: int = 0,
+        num_varying: int = 0,
     ) -> None:
         super().__init__()
         self.patch_size = patch_size
@@ -59,11 +64,29 @@ class DenoiserNetwork(nn.Module):
         self.outlet = nn.Linear(channels, num_latents * patch_size)
         nn.init.zeros_(self.outlet.weight)
         nn.init.zeros_(self.outlet.bias)
+        self.constant_inlet: nn.Linear | None = None
+        if num_constant:
+            self.constant_inlet = nn.Linear(num_constant, channels)
+            self.constant_outlet = nn.Linear(channels, channels)
+        self.varying_inlet: nn.Linear | None = None
+        if num_varying:
+            self.varying_inlet = nn.Linear(num_varying * patch_size, channels, bias=False)
 
-    def forward(self, x: Tensor, c_noise: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Map x, shape (batch, bins, latents), at noise levels ``c_noise``, shape (batch,), to the same shape.
+    def forward(
+        self, x: Tensor, c_noise: Tensor, mask: Tensor | None = None, condition: tuple[Tensor, ...] | None = None
+    ) -> Tensor:
+        """Map x, shape (batch, bins, latents), to the same shape.
 
-        ``mask`` (batch, bins, 1) is 1 in valid bins.
+        Parameters
+        ----------
+        x : Tensor, shape (batch, bins, latents)
+        c_noise : Tensor, shape (batch,)
+            Noise levels.
+        mask : Tensor, shape (batch, bins, 1), optional
+            1 in valid bins.
+        condition : (Tensor, Tensor), optional
+            Features of the trials, shape (batch, num_constant), and of their bins, shape (batch, bins, num_varying).
+            Zeros, which it is without, stand for an unknown condition.
         """
         batch, num_bins, num_latents = x.shape
         excess = -num_bins % self.patch_size
@@ -83,10 +106,24 @@ class DenoiserNetwork(nn.Module):
             if excess:
                 mask = nn.functional.pad(mask, (0, 0, 0, excess))
             token_mask = mask.reshape(batch, -1, self.patch_size).amax(dim=-1, keepdim=True)
-        embedding = self.noise_embedding(_sinusoids(c_noise))
+        if self.varying_inlet is not None and condition is not None:
+            varying = nn.functional.pad(condition[1], (0, 0, 0, excess)) if excess else condition[1]
+            h = h + self.varying_inlet(varying.reshape(batch, tokens.shape[1], -1))
+        embedding = self._embedding(c_noise, None if condition is None else condition[0])
         for block in self.blocks:
             h = block(h, embedding, token_mask)
         return self.outlet(self.norm(h)).reshape(batch, -1, num_latents)[:, :num_bins]
+
+    def _embedding(self, c_noise: Tensor, constant: Tensor | None) -> Tensor:
+        """What modulates the blocks: the noise level, and what is constant over a trial."""
+        sinusoids = _sinusoids(c_noise)
+        if self.constant_inlet is None:
+            return self.noise_embedding(sinusoids)
+        if constant is None:
+            constant = sinusoids.new_zeros(len(sinusoids), self.constant_inlet.in_features)
+        # Joined before the last nonlinearity: what a condition does may depend on the noise level.
+        h = self.constant_outlet(nn.functional.silu(self.constant_inlet(constant)))
+        return self.noise_embedding[3](self.noise_embedding[:3](sinusoids) + h)
 
 
 def _sinusoids(c_noise: Tensor, size: int = 64) -> Tensor:

@@ -28,7 +28,14 @@ class CountModel:
     history: SpikeHistory
     synchrony: Synchrony
 
-    def draw(self, rates: np.ndarray, seed: int, stage: str, first: int = 0) -> np.ndarray:
+    def draw(
+        self,
+        rates: np.ndarray,
+        seed: int,
+        stage: str,
+        first: int = 0,
+        given: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> np.ndarray:
         """Draw counts of trials ``first``, ``first + 1``, …, uint8 or uint16, shape (trials, bins, units).
 
         Parameters
@@ -39,8 +46,10 @@ class CountModel:
             The draw follows from them and the number of the trial.
         first : int
             Number of the first trial.
+        given : (counts, known), optional
+            Counts that are known already; see :meth:`SpikeHistory.simulate`.
         """
-        return self.history.simulate(rates, self.variates(rates.shape, seed, stage, first))[0]
+        return self.history.simulate(rates, self.variates(rates.shape, seed, stage, first), given)[0]
 
     def variates(self, shape: tuple[int, ...], seed: int, stage: str, first: int = 0) -> np.ndarray:
         """Coupled uniforms, shape (trials, K + bins, units), for rates of this ``shape``; see :meth:`draw`."""

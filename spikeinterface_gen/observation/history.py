@@ -77,7 +77,9 @@ class SpikeHistory:
         """K, how many bins back a spike is felt."""
         return self.filters.shape[1]
 
-    def simulate(self, rates: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def simulate(
+        self, rates: np.ndarray, uniforms: np.ndarray, given: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Run free: draw counts bin by bin.
 
         Before the first bin, K bins at its rate run unseen: a trial cut out of ongoing activity does not start
@@ -89,6 +91,8 @@ class SpikeHistory:
             λ, expected counts before history.
         uniforms : array, shape (trials, K + bins, units)
             In (0, 1).
+        given : (counts, known), optional
+            Arrays of the shape of ``rates``: where ``known`` is true, the counts are these, and are felt as such.
 
         Returns
         -------
@@ -99,7 +103,8 @@ class SpikeHistory:
         K = self.num_bins
         if K == 0:
             expected = np.minimum(rates * np.exp(self.bias), MAX_RATE)
-            return draw_binomial(expected, self.slots, uniforms), expected
+            drawn = draw_binomial(expected, self.slots, uniforms)
+            return (drawn if given is None else np.where(given[1], given[0], drawn)), expected
         trials, bins, units = rates.shape
         counts = np.zeros((trials, bins, units), np.float32)
         expected = np.empty((trials, bins, units), np.float32)
@@ -111,6 +116,8 @@ class SpikeHistory:
             gain = np.exp(bias + np.minimum(log_gain[:, t], MAX_LOG_GAIN))
             r = np.minimum(rates[:, max(0, t - K)] * gain + added[:, t], MAX_RATE)
             s = draw_binomial(r, self.slots, uniforms[:, t])
+            if given is not None and t >= K:
+                s = np.where(given[1][:, t - K], given[0][:, t - K], s)
             trial, unit = np.nonzero(s)
             spikes = s[trial, unit, None]
             log_gain[trial, t + 1 : t + 1 + K, unit] += spikes * filters[unit]

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.counts import SESSION_TIME, SpikeCounts
 from spikeinterface_gen.validation.coincidences import coincidences, lagged_bins, tilings
 from spikeinterface_gen.validation.events import Events, blocks_of_events
 from spikeinterface_gen.validation.interspike import interval_sums, times_of_trains
@@ -27,8 +27,13 @@ Sums = dict[str, np.ndarray]
 
 
 def session_positions(counts: SpikeCounts) -> np.ndarray:
-    """Where in its session each trial lies, by start times where known, else by order: (rank + ½) / trials."""
-    starts = counts.t_starts_s if counts.t_starts_s is not None else np.arange(counts.num_trials)
+    """Where in its session each trial lies, by start times where known, else by order: (rank + ½) / trials.
+
+    Of synthetic trials, the time that they were drawn for counts as their start.
+    """
+    starts = counts.covariates.get(SESSION_TIME) if counts.t_starts_s is None else counts.t_starts_s
+    if starts is None or not np.all(np.isfinite(starts)):
+        starts = np.arange(counts.num_trials)
     ranks = np.empty(counts.num_trials)
     ranks[np.argsort(starts, kind="stable")] = np.arange(counts.num_trials)
     return (ranks + 0.5) / counts.num_trials

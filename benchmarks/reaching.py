@@ -1,0 +1,105 @@
+"""The reaching simulator: what models without latents reach on it, and LDNS.
+
+    OMP_NUM_THREADS=1 python benchmarks/reaching.py [--minutes 10] [--trials 2295]
+
+2008 training and 287 held-out trials of 182 units. The four metrics of the LDNS paper against the held-out trials, each
+beside its floor of equally many training trials. A PSTH model has independent Poisson units. The generalised linear
+model (GLM) has their PSTH, the velocity and speed of the hand 100 ms before, at and after each bin, taken from the
+held-out trials themselves, and each unit's own spike history. ``--minutes 0`` leaves LDNS out.
+"""
+
+import argparse
+import time
+
+import numpy as np
+from _record import record
+
+from spikeinterface_gen import SpikeCounts, load_dataset
+from spikeinterface_gen.models.psth import PSTHPoisson
+from spikeinterface_gen.observation.count_model import CountModel
+from spikeinterface_gen.observation.history import calibrate, fit_history
+from spikeinterface_gen.observation.synchrony import Synchrony
+from spikeinterface_gen.validation.distances import compare, floors
+
+TRAIN_SHARE = 2008 / 2295
+GLM_TRIALS, HISTORY_BINS, LAGS_BINS = 200, 10, (-20, 0, 20)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, nargs="*", default=[10.0])
+    parser.add_argument("--trials", type=int, default=2295)
+    options = parser.parse_args()
+    started = time.monotonic()
+    counts = load_dataset("reaching", num_trials=options.trials)
+    figures = {"data": f"{counts}", "simulation_s": round(time.monotonic() - started, 1)}
+    border = round(TRAIN_SHARE * counts.num_trials)
+    train, test = counts[:border], counts[border:]
+    figures["split"] = [len(train), len(test)]
+    models = {"PSTH Poisson": lambda: PSTHPoisson().fit(train).sample(len(test), seed=1)}
+    models["GLM: PSTH, velocity, spike history"] = lambda: generalised_linear_model(train, test)
+    for minutes in options.minutes:
+        if minutes > 0:
+            models[f"LDNS, {minutes:g} minutes"] = lambda minutes=minutes: ldns(train, len(test), minutes)
+    floor = {name: float(np.median(floors(test, train, name))) for name in compare(test, train[: len(test)])}
+    figures["floor"] = floor
+    for name, model in models.items():
+        started = time.monotonic()
+        synthetic = model()
+        seconds = time.monotonic() - started
+        ratios = {metric: round(value / floor[metric], 2) for metric, value in compare(test, synthetic).items()}
+        figures[name] = {"ratio to floor": ratios, "fit_and_sample_s": round(seconds, 1)}
+        record("reaching", figures)
+
+
+def ldns(train: SpikeCounts, num_trials: int, minutes: float) -> SpikeCounts:
+    from spikeinterface_gen import LDNS
+
+    return LDNS().fit(train, seed=0, max_minutes=minutes, progress=False).sample(num_trials, seed=1)
+
+
+def generalised_linear_model(train: SpikeCounts, test: SpikeCounts) -> SpikeCounts:
+    psth = np.maximum(PSTHPoisson().fit(train).expected_counts_, 1e-4)
+    some = train[np.linspace(0, len(train) - 1, min(GLM_TRIALS, len(train))).astype(int)]
+    x, scale = kinematics(some.covariates["hand_velocity"])
+    weights = poisson_regression(x.reshape(-1, x.shape[-1]), some.counts.reshape(-1, some.num_units), psth)
+
+    def rates(counts: SpikeCounts) -> np.ndarray:
+        features, _ = kinematics(counts.covariates["hand_velocity"], scale)
+        return np.minimum(psth * np.exp(features @ weights), 10.0).astype(np.float32)
+
+    history = fit_history(rates(some), some.counts, np.ones(some.counts.shape, bool), HISTORY_BINS, False)
+    model = CountModel(history, Synchrony.none(train.num_units))
+    recorded = train.counts.mean(axis=(0, 1), dtype=np.float64)
+    variates = model.variates(some.counts.shape, 0, "calibration")
+    history = calibrate(history, rates(some), variates, recorded, some.mask)
+    drawn = CountModel(history, model.synchrony).draw(rates(test), 1, "counts")
+    return SpikeCounts(drawn, test.bin_size_ms, test.unit_ids)
+
+
+def kinematics(velocity: np.ndarray, scale: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Velocity and speed at several lags and a constant, of unit variance, (trials, bins, features), and the scale."""
+    moving = np.concatenate([velocity, np.linalg.norm(velocity, axis=-1, keepdims=True)], axis=-1)
+    bins = np.arange(velocity.shape[1])
+    at = [moving[:, np.clip(bins + lag, 0, len(bins) - 1)] for lag in LAGS_BINS]
+    x = np.concatenate([*at, np.ones((*velocity.shape[:2], 1))], axis=-1)
+    scale = x.reshape(-1, x.shape[-1]).std(axis=0) if scale is None else scale
+    return x / np.where(scale > 0, scale, 1), scale
+
+
+def poisson_regression(x: np.ndarray, s: np.ndarray, psth: np.ndarray, iterations: int = 12) -> np.ndarray:
+    """Weights (features, units) of log expected counts about the PSTH, by Newton steps with a weak Gaussian prior."""
+    weights = np.zeros((x.shape[1], s.shape[1]))
+    for unit in range(s.shape[1]):
+        base = np.tile(psth[:, unit], len(x) // len(psth))
+        w = weights[:, unit]
+        for _ in range(iterations):
+            r = np.minimum(base * np.exp(x @ w), 10.0)
+            hessian = (x * r[:, None]).T @ x + np.eye(len(w))
+            step = np.linalg.solve(hessian, x.T @ (s[:, unit] - r) - w)
+            w += step * min(1.0, 1.0 / np.abs(step).max())
+    return weights
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""Drawing trials from a fitted LDNS: latents, rates, counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.models.base import NotFittedError
+from spikeinterface_gen.models.conditions import Conditions, Trials, trials_to_draw
+from spikeinterface_gen.models.ldns_networks import LDNSNetworks
+from spikeinterface_gen.models.population import Population
+from spikeinterface_gen.provenance import provenance
+from spikeinterface_gen.randomness import resolve_seed
+
+__all__ = ["LDNSSampling"]
+
+
+class LDNSSampling:
+    """Methods of :class:`~spikeinterface_gen.LDNS` that draw trials."""
+
+    networks_: LDNSNetworks
+    population_: Population
+
+    @property
+    def conditions_(self) -> Conditions | None:
+        """The covariates that trials can be drawn for; None where there are none."""
+        return self._ready().conditions
+
+    def sha256(self) -> str:
+        """Hash of the weights: the same model, the same hash."""
+        return self._ready().sha256()
+
+    def _ready(self) -> LDNSNetworks:
+        if not hasattr(self, "networks_"):
+            raise NotFittedError("this LDNS is not fitted: call fit(counts) first, or LDNS.load(folder).")
+        return self.networks_
+
+    def sample_latents(
+        self,
+        num_trials: int,
+        *,
+        durations: Any = None,
+        covariates: Any = None,
+        session: bool = False,
+        guidance: float = 1.0,
+        steps: int | None = None,
+        sampler: str = "angular",
+        seed: int | None = None,
+    ) -> np.ndarray:
+        """Draw latents, float32, shape (trials, bins, latents); parameters as for :meth:`sample`."""
+        seed = resolve_seed(seed)
+        trials = self._trials(num_trials, durations, covariates, session, guidance, seed)
+        latents = list(self._latent_blocks(trials, seed, steps, sampler))
+        return np.concatenate(latents)[:, : int(trials.num_bins.max())]
+
+    def sample_rates(
+        self,
+        num_trials: int,
+        *,
+        durations: Any = None,
+        covariates: Any = None,
+        session: bool = False,
+        guidance: float = 1.0,
+        steps: int | None = None,
+        sampler: str = "angular",
+        seed: int | None = None,
+    ) -> np.ndarray:
+        """Draw rates in Hz, before spike history, float32, shape (trials, bins, units); 0 beyond the end of a trial."""
+        seed = resolve_seed(seed)
+        networks = self._ready()
+        trials = self._trials(num_trials, durations, covariates, session, guidance, seed)
+        blocks = [networks.expected_counts(z) for z in self._latent_blocks(trials, seed, steps, sampler)]
+        longest = int(trials.num_bins.max())
+        valid = np.arange(longest) < trials.num_bins[:, None]
+        return (
+            np.concatenate(blocks)[:, :longest] * valid[..., None] * np.float32(1000.0 / self.population_.bin_size_ms)
+        )
+
+    def sample(
+        self,
+        num_trials: int,
+        *,
+        durations: Any = None,
+        covariates: Any = None,
+        session: bool = False,
+        guidance: float = 1.0,
+        steps: int | None = None,
+        sampler: str = "angular",
+        seed: int | None = None,
+        batch_size: int | None = None,
+    ) -> SpikeCounts:
+        """Draw new trials.
+
+        Parameters
+        ----------
+        num_trials : int
+        durations : float or array of float, shape (num_trials,), optional
+            Length of the trials in s. Default: lengths as in the data.
+        covariates : mapping from str to array, optional
+            What trials are drawn for: by name, one value for each trial, of shape (num_trials,), (num_trials, k) or
+            (num_trials, bins, k) as in the data, or one value for all. Covariates that are not named, and values that
+            are None, NaN or empty text, are left to the model. Default: those of recorded trials drawn at random, and
+            their lengths; {} leaves all to the model.
+        session : bool
+            Follow the slow changes of the session: trial i of n is at the i-th quantile of the times of the recorded
+            trials, which is then its ``session_time_s``, with the covariates of the trial recorded there unless
+            ``covariates`` are given.
+        guidance : float
+            Weight of the conditions: 1 as learned, 0 without, above 1 trials more typical of their condition than
+            recorded ones, and less varied.
+        steps : int, optional
+            Steps of the sampler. Default: 24 of "angular", 24 of "dpmpp", 18 of "heun", 50 of "ddim", 1000 of "ddpm".
+        sampler : {"angular", "dpmpp", "heun", "ddim", "ddpm"}
+        seed : int, optional
+            Trial *i* of a seed is the same however many are drawn. Default: a fresh one, kept in the annotations.
+        batch_size : int, optional
+            Trials whose rates are in memory at once; without influence on the result.
+
+        Returns
+        -------
+        SpikeCounts
+            With the covariates that it was drawn for, and provenance in ``annotations``.
+
+        Raises
+        ------
+        ValueError
+            If the model does not know a covariate, or has not seen what it should be: another length or kind, an
+            unknown category, a number far outside its range. Numbers a little outside give a warning.
+        """
+        seed = resolve_seed(seed)
+        networks = self._ready()
+        model = networks.count_model()
+        population = self.population_
+        asked = self._trials(num_trials, durations, covariates, session, guidance, seed)
+        num_bins = asked.num_bins
+        trials: list[np.ndarray] = []
+        for z in self._latent_blocks(asked, seed, steps, sampler):
+            for part in np.array_split(z, -(-len(z) // (batch_size or len(z)))):
+                trials.append(model.draw(networks.expected_counts(part), seed, "counts", sum(map(len, trials))))
+        longest = int(num_bins.max())
+        annotations = provenance("LDNS", self.sha256(), seed)
+        if guidance != 1.0:
+            annotations["guidance"] = float(guidance)
+        counts = np.concatenate(trials)[:, :longest]
+        counts = counts * (np.arange(longest) < num_bins[:, None])[..., None].astype(counts.dtype)
+        return SpikeCounts(
+            counts,
+            population.bin_size_ms,
+            unit_ids=population.unit_ids,
+            num_bins=num_bins,
+            covariates=asked.covariates,
+            unit_properties=population.unit_properties,
+            trial_locked=population.trial_locked,
+            annotations=annotations,
+        )
+
+    def _trials(
+        self, num_trials: int, durations: Any, covariates: Any, session: bool, guidance: float, seed: int
+    ) -> Trials:
+        """Lengths and conditions of the trials to draw."""
+        return trials_to_draw(
+            self.population_, self.conditions_, num_trials, durations, covariates, session, guidance, seed
+        )
+
+    def _latent_blocks(self, trials: Trials, seed: int, steps: int | None, sampler: str) -> Iterator[np.ndarray]:
+        return self._ready().sample_latents(
+            trials.num_bins,
+            seed,
+            steps=steps,
+            sampler=sampler,
+            encoded=trials.encoded,
+            guidance=trials.guidance,
+        )
