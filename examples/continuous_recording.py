@@ -23,7 +23,7 @@ output = Path(os.environ.get("EXAMPLES_OUTPUT", "."))
 rng = np.random.default_rng(0)
 noise = rng.normal(size=12000 + 400)
 drive = np.convolve(noise, np.exp(-np.arange(400) / 40), mode="same")[:12000]
-rates_hz = 6.0 * np.exp(1.2 * drive / drive.std())[:, None] * rng.uniform(0.5, 1.5, 12)
+rates_hz = 8.0 * np.exp(0.8 * drive / drive.std())[:, None] * rng.uniform(0.5, 1.5, 12)
 spikes = rng.poisson(rates_hz * 0.01)
 trains = [
     neo.SpikeTrain(np.sort(np.repeat(np.arange(12000), n) + rng.random(n.sum())) * 0.01, units="s", t_stop=120.0)
@@ -33,22 +33,24 @@ trains = [
 # %%
 # ``window_s`` cuts them into windows. These share no time origin, and the container knows it.
 
-counts = sig.SpikeCounts.from_neo(trains, bin_size_ms=20.0, window_s=2.0)
+counts = sig.SpikeCounts.from_neo(trains, bin_size_ms=50.0, window_s=2.0)
 print(counts, "locked to a trial" if counts.trial_locked else "no time origin", sep=", ")
 
 # %%
 # A model of such windows has no notion of where in a trial it is: it may run on. Here five times as long.
 
-small = {"channels": 32, "num_blocks": 1, "denoiser_channels": 32, "num_latents": 2, "history_bins": 3}
-model = sig.LDNS(**small).fit(counts, num_steps=60, seed=0, progress=False)
+small = {"channels": 32, "num_blocks": 1, "denoiser_channels": 32, "num_latents": 2, "history_bins": 0}
+steps = {"autoencoder": 80, "refit": 10, "denoiser": 250}
+model = sig.LDNS(**small).fit(counts, num_steps=steps, seed=0, progress=False)
 synthetic = model.sample(6, durations=10.0, seed=1)
 print(synthetic)
 
 # %%
-# Slow fluctuations go on across what would have been the borders of windows (dotted).
+# Spikes, and in blue the count of them all. Common fluctuations go on across what would have been borders of windows
+# (dotted).
 
 figure = Figure(figsize=(9, 4), layout="constrained")
-recorded_count = spikes[:1000].reshape(500, 2, 12).sum(axis=1)
+recorded_count = spikes[:1000].reshape(200, 5, 12).sum(axis=1)
 for ax, title, activity in zip(
     figure.subplots(2, 1, sharex=True),
     ("recorded", "synthetic, in one piece"),
@@ -56,10 +58,10 @@ for ax, title, activity in zip(
     strict=True,
 ):
     bins, units = np.nonzero(activity)
-    ax.plot(bins * 0.02, units, "|", color="black", markersize=4, markeredgewidth=0.6)
-    ax.fill_between(np.arange(500) * 0.02, activity.sum(axis=1) / 4 - 5, -5, color="#0072B2", alpha=0.5, linewidth=0)
+    ax.plot(bins * 0.05, units, "|", color="black", markersize=4, markeredgewidth=0.6)
+    ax.fill_between(np.arange(200) * 0.05, activity.sum(axis=1) / 8 - 5, -5, color="#0072B2", alpha=0.5, linewidth=0)
     for border_s in (2, 4, 6, 8):
         ax.axvline(border_s, color="grey", linewidth=0.6, linestyle=":")
-    ax.set(title=title, ylabel="unit, and population count", ylim=(-5.5, 12), yticks=[0, 4, 8], xlim=(0, 10))
+    ax.set(title=title, ylabel="unit", ylim=(-5.5, 12), yticks=[0, 4, 8], xlim=(0, 10))
 ax.set_xlabel("time (s)")
 figure.savefig(output / "continuous_recording.png", dpi=110)

@@ -84,8 +84,12 @@ class LDNSUses(LDNSSampling):
 
         Examples
         --------
-        >>> stream = LDNS(causal=True).fit(counts).stream()     # doctest: +SKIP
-        >>> latents, rates_hz = stream.push(spikes_of_this_bin)  # doctest: +SKIP
+        >>> from spikeinterface_gen import LDNS, load_dataset
+        >>> counts = load_dataset("steinmetz2019")[:30, :20]
+        >>> model = LDNS(causal=True, channels=16, denoiser_channels=16).fit(counts, num_steps=2, progress=False)
+        >>> latents, rates_hz = model.stream().push(counts.counts[0, 0])
+        >>> rates_hz.shape
+        (20,)
         """
         from spikeinterface_gen.models.streaming import SpikeStream
 
