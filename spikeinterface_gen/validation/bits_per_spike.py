@@ -51,7 +51,7 @@ def bits_per_spike(
     >>> import numpy as np
     >>> from spikeinterface_gen import SpikeCounts, bits_per_spike
     >>> counts = SpikeCounts(np.array([[[2], [0], [2], [0]]]), bin_size_ms=10.0)
-    >>> bits_per_spike(counts, 100.0 * np.array([[[2.0], [0.0], [2.0], [0.0]]]))
+    >>> round(bits_per_spike(counts, 100.0 * np.array([[[2.0], [0.0], [2.0], [0.0]]])), 6)
     1.0
     """
     expected = np.asarray(rates_hz, np.float64) * (counts.bin_size_ms / 1000.0)
