@@ -275,6 +275,31 @@ def test_an_analyzer_keeps_templates_noise_and_names(pairs):
     assert synthetic.get_loaded_extension_names() == recorded.get_loaded_extension_names()
 
 
+def test_an_analyzer_of_several_segments_keeps_their_lengths_and_clocks(tmp_path):
+    recording, sorting = si.generate_ground_truth_recording(
+        durations=[2.0, 1.503], num_units=3, num_channels=4, sampling_frequency=20000.0, seed=2
+    )
+    recording.shift_times(7.0, segment_index=0)
+    lengths = [recording.get_num_samples(k) for k in range(2)]
+    assert lengths[1] % 200  # the last bin of 10 ms is not full
+    recording.set_times(100.0 + np.arange(lengths[1]) / 20001.0, segment_index=1)
+    recorded = si.create_sorting_analyzer(sorting, recording, sparse=False)
+    recorded.compute(["random_spikes", "templates"])
+    synthetic = synthesize_like(
+        recorded, HomogeneousPoisson(), seed=1, folder=tmp_path / "session", extensions=(), amplitude_variation=0.0
+    )
+    assert [synthetic.get_num_samples(k) for k in range(2)] == lengths
+    assert synthetic.recording.get_start_time(0) == 7.0
+    np.testing.assert_array_equal(synthetic.recording.get_times(segment_index=1), recording.get_times(segment_index=1))
+    assert synthetic.get_loaded_extension_names() == []
+    traces = synthetic.recording.get_traces(segment_index=1, start_frame=30000)
+    assert traces.shape == (lengths[1] - 30000, 4)
+    spikes = synthetic.sorting.to_spike_vector()
+    for k, frames in enumerate(lengths):
+        inside = spikes["sample_index"][spikes["segment_index"] == k]
+        assert 0.8 * frames < inside.max() < frames
+
+
 # ---- models that are given -------------------------------------------------------------------
 
 

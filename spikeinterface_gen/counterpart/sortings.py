@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +128,15 @@ class RecordedAnalyzer(RecordedSorting):
         self._analyzer = analyzer
         self._folder = folder
 
+    def read(self, bin_size_ms: float, *, continuous: bool) -> Recorded:
+        """Count the spikes of the segments, whose clocks are those of the recording where there is one."""
+        recorded = super().read(bin_size_ms, continuous=continuous)
+        if not self._analyzer.has_recording():
+            return recorded
+        recording = self._analyzer.recording
+        starts_s = [float(recording.get_start_time(k)) for k in range(self.num_segments)]
+        return replace(recorded, starts_s=np.array(starts_s))
+
     def with_counts(self, counts: SpikeCounts, recorded: Recorded, seed: int, watermark_key: str | bytes | None) -> Any:
         """Return an analyzer of rendered spikes that have these counts, a trial a segment."""
         recording = generate_from_counts(
@@ -186,7 +196,7 @@ def _like_recording(analyzer: SortingAnalyzer, recording: BaseRecording, recorde
     recording = recording.rename_channels(analyzer.channel_ids)
     for k, start_s in enumerate(recorded.starts_s):
         if analyzer.has_recording() and analyzer.recording.has_time_vector(k):
-            recording.set_times(analyzer.recording.get_times(k), segment_index=k, with_warning=False)
+            recording.set_times(analyzer.recording.get_times(k), segment_index=k)
         else:
             recording.shift_times(float(start_s - recording.get_start_time(k)), segment_index=k)
     for name, values in analyzer.rec_attributes["properties"].items():

@@ -10,7 +10,7 @@ def analyse(block):
     """What a tutorial on unitary events computes."""
     trials = [[segment.spiketrains[0], segment.spiketrains[1]] for segment in block.segments]
     events = jointJ_window_analysis(
-        trials, bin_size=5 * pq.ms, win_size=100 * pq.ms, win_step=100 * pq.ms, pattern_hash=[3]
+        trials, bin_size=10 * pq.ms, win_size=200 * pq.ms, win_step=200 * pq.ms, pattern_hash=[3]
     )
     axes = plot_ue(trials, events, significance_level=0.05, unit_real_ids=["u0", "u1"])
     dots = [line for line in axes[0].get_lines() if line.get_marker() == "."]
