@@ -92,7 +92,7 @@ def of_length(name: str, value: Any, length: int, axis: str) -> np.ndarray:
 
 
 def known_or_filled(array: np.ndarray) -> np.ndarray:
-    """An array of objects with its None replaced: by empty text among text, by NaN among numbers; as it is otherwise."""
+    """An array of objects with its None replaced: empty text among text, NaN among numbers; else as it is."""
     unknown = np.array([value is None for value in array.ravel()], bool).reshape(array.shape)
     kinds = {isinstance(value, str) for value in array[~unknown].ravel()}
     if not unknown.any() or len(kinds) > 1:
