@@ -92,12 +92,12 @@ def of_length(name: str, value: Any, length: int, axis: str) -> np.ndarray:
 
 
 def known_or_filled(array: np.ndarray) -> np.ndarray:
-    """An array of objects with its None replaced: by empty text among text, else by NaN."""
+    """An array of objects with its None replaced: empty text among text, NaN among numbers; else as it is."""
     unknown = np.array([value is None for value in array.ravel()], bool).reshape(array.shape)
-    if not unknown.any():
+    kinds = {isinstance(value, str) for value in array[~unknown].ravel()}
+    if not unknown.any() or len(kinds) > 1:
         return array
-    is_text = any(isinstance(value, str) for value in array[~unknown].ravel())
-    return np.where(unknown, "" if is_text else np.nan, array)
+    return np.where(unknown, "" if True in kinds else np.nan, array)
 
 
 def covariate(name: Any, value: Any, shape: tuple[int, ...]) -> np.ndarray:

@@ -364,14 +364,9 @@ def test_other_bad_requests(model, counts):
         model.sample(3, session=True, covariates={SESSION_TIME: 0.0})
     with pytest.warns(UserWarning, match=r"is 1.2 in trial 0; the model saw -1 to 1; beyond, it extrapolates"):
         model.sample(1, covariates={"speed": np.full((BINS, 1), 1.2)}, seed=0)
-    timeless = LDNS(2, **SMALL).fit(
-        SpikeCounts(counts.counts[:12], 10.0, covariates={"side": counts.covariates["side"][:12]}),
-        covariates=["side"],
-        num_steps=1,
-        progress=False,
-    )
+    timeless = Conditions.of(counts, ["side"], False)
     with pytest.raises(ValueError, match="needs a model that knows trial time"):
-        timeless.sample(3, session=True)
+        timeless.asked(3, None, session=True, seed=0)
 
 
 def test_counts_take_covariates_with_gaps(counts):
