@@ -263,17 +263,11 @@ def smoothed_counts(counts: SpikeCounts) -> np.ndarray:
 def _classify(x: np.ndarray, y: np.ndarray, groups: np.ndarray, x_test: np.ndarray) -> np.ndarray:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
-    from sklearn.preprocessing import StandardScaler
 
     fewest = int(np.unique(y, return_counts=True)[1].min())
     if len(np.unique(y)) < 2 or fewest < 2:
         raise ValueError(f"every class needs at least 2 trials to train on; the rarest has {fewest}.")
-    scaler = StandardScaler().fit(x)
-    z, z_test = scaler.transform(x), scaler.transform(x_test)
-    if z.shape[1] > len(z):
-        # The penalty is the same after a rotation, and only the directions that the trials span can be learned.
-        directions = np.linalg.svd(z, full_matrices=False)[2].T
-        z, z_test = z @ directions, z_test @ directions
+    z, z_test = _standardised(x, x_test)
     search = GridSearchCV(
         LogisticRegression(class_weight="balanced", max_iter=300, tol=1e-3),
         {"C": 10.0 ** np.arange(-4, 1)},
@@ -286,11 +280,27 @@ def _classify(x: np.ndarray, y: np.ndarray, groups: np.ndarray, x_test: np.ndarr
 def _regress(x: np.ndarray, y: np.ndarray, groups: np.ndarray, x_test: np.ndarray) -> np.ndarray:
     from sklearn.linear_model import Ridge
     from sklearn.model_selection import GridSearchCV, GroupKFold
-    from sklearn.pipeline import make_pipeline
+
+    z, z_test = _standardised(x, x_test)
+    search = GridSearchCV(Ridge(), {"alpha": _PENALTIES}, cv=GroupKFold(5))
+    return search.fit(z, y.reshape(len(y), -1), groups=groups).predict(z_test)
+
+
+def _standardised(x: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Features of mean 0 and variance 1 over the training rows, float64; of more features than rows, their rotation.
+
+    The penalty of a linear decoder is the same after a rotation, and only directions that the training rows span can be
+    learned.
+    """
     from sklearn.preprocessing import StandardScaler
 
-    search = GridSearchCV(make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": _PENALTIES}, cv=GroupKFold(5))
-    return search.fit(x, y.reshape(len(y), -1), groups=groups).predict(x_test)
+    # In single precision the equations of a weak penalty are singular.
+    scaler = StandardScaler().fit(x.astype(np.float64))
+    z, z_test = scaler.transform(x.astype(np.float64)), scaler.transform(x_test.astype(np.float64))
+    if z.shape[1] <= len(z):
+        return z, z_test
+    directions = np.linalg.svd(z, full_matrices=False)[2].T
+    return z @ directions, z_test @ directions
 
 
 # ---- scores over resampled test trials --------------------------------------------------------
