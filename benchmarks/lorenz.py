@@ -1,6 +1,6 @@
 """LDNS on the Lorenz system of its paper: rates against the truth, and the four metrics after 5, 10 and 20 minutes.
 
-    python benchmarks/lorenz.py [--minutes 5 10 20]
+    python benchmarks/lorenz.py [--minutes 5 10 20] [--save FOLDER]
 
 128 units, 3500 training trials of 256 bins, 500 for early stopping, 1000 for the test: 1000 generated trials against
 them, beside the floor of equally many training trials.
@@ -20,6 +20,7 @@ PAPER_SPLIT = (3500, 500, 1000)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, nargs="+", default=[5.0, 10.0, 20.0])
+    parser.add_argument("--save", help="folder for the model of the last fit")
     options = parser.parse_args()
     data = load_dataset("lorenz", return_truth=True)
     borders = np.cumsum(PAPER_SPLIT)
@@ -27,11 +28,15 @@ def main() -> None:
         data.counts[slice(stop - size, stop)] for size, stop in zip(PAPER_SPLIT, borders, strict=True)
     )
     true_rates = data.rates[borders[1] : borders[2]]
-    fits = {f"{minutes:g} minutes": judged(train, validation, test, true_rates, minutes) for minutes in options.minutes}
+    fits = {}
+    for minutes in options.minutes:
+        model, fits[f"{minutes:g} minutes"] = judged(train, validation, test, true_rates, minutes)
+    if options.save:
+        model.save(options.save, overwrite=True)
     record("lorenz", {"data": f"{data.counts}", "split": PAPER_SPLIT, "fits": fits})
 
 
-def judged(train, validation, test, true_rates, minutes: float) -> dict:
+def judged(train, validation, test, true_rates, minutes: float) -> tuple[LDNS, dict]:
     started = time.monotonic()
     model = LDNS().fit(train, validation=validation, seed=0, max_minutes=minutes, progress=False)
     fit_s = time.monotonic() - started
@@ -42,7 +47,7 @@ def judged(train, validation, test, true_rates, minutes: float) -> dict:
     rates = model.rates(test) * test.bin_size_ms / 1000.0
     pooled, per_unit = r_squared(true_rates, rates)
     metrics = ("population_count", "correlation", "isi_mean", "isi_sd")
-    return {
+    return model, {
         "fit_s": round(fit_s, 1),
         "num_steps": model.num_steps_,
         "sample_ms_a_trial": round(1000 * sample_s / len(test), 2),
