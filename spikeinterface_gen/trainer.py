@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import lightning
 import torch
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 __all__ = ["finishing_the_step", "quiet_trainer"]
 
@@ -23,7 +24,7 @@ def quiet_trainer(accelerator: str, devices: int) -> lightning.Trainer:
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
-        return lightning.Trainer(
+        return _made(
             accelerator=accelerator,
             devices=devices,
             precision=_precision(accelerator),
@@ -34,6 +35,16 @@ def quiet_trainer(accelerator: str, devices: int) -> lightning.Trainer:
             enable_model_summary=False,
             default_root_dir=tempfile.gettempdir(),
         )
+
+
+def _made(**settings: Any) -> lightning.Trainer:
+    try:
+        return lightning.Trainer(**settings)
+    except (MisconfigurationException, ValueError) as error:
+        raise ValueError(
+            f"accelerator={settings['accelerator']!r} with devices={settings['devices']!r} cannot be had here: {error} "
+            'accelerator="auto" takes what there is.'
+        ) from None
 
 
 def _precision(accelerator: str) -> Literal["bf16-mixed", "32-true"]:

@@ -235,6 +235,27 @@ def test_saved_models_come_back(model, tmp_path):
         model.save(tmp_path / "other", overwrite=True)
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"num_latents": 0}, "num_latents must be a whole number of at least 1; got 0"),
+        ({"channels": 100}, "channels must be a multiple of 8; got 100"),
+        ({"num_blocks": 2.5}, "num_blocks must be a whole number"),
+        ({"history_bins": -1}, "history_bins must be a whole number of at least 0"),
+        ({"dropout_range": (0.9, 0.1)}, "dropout_range must be two shares"),
+        ({"l2_penalty": float("nan")}, "l2_penalty must be a number of at least 0"),
+    ],
+)
+def test_settings_that_no_model_can_have(setting, message):
+    with pytest.raises(ValueError, match=message):
+        LDNS(**setting).fit(population())
+
+
+def test_accelerators_that_are_not_there():
+    with pytest.raises(ValueError, match="accelerator='abacus' with devices=1 cannot be had here"):
+        LDNS(**SMALL).fit(population(), num_steps=1, accelerator="abacus", progress=False)
+
+
 def test_unit_properties_survive_with_unknown_values(tmp_path):
     properties = {"area": np.array(["V1"] * 12 + ["CA1"] * 12), "refractory_period_ms": np.r_[np.nan, np.full(23, 1.5)]}
     model = LDNS(**SMALL).fit(population(unit_properties=properties), num_steps=2, progress=False)

@@ -46,6 +46,7 @@ from spikeinterface_gen.models.ldns_fit import (
 )
 from spikeinterface_gen.models.ldns_networks import build_networks, is_binary
 from spikeinterface_gen.models.ldns_observation import recalibrated
+from spikeinterface_gen.models.ldns_settings import check_settings
 from spikeinterface_gen.models.ldns_uses import LDNSUses
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.saved import read_model, write_model
@@ -210,6 +211,7 @@ class LDNS(LDNSUses, GenerativeModel):
         KeyboardInterrupt
             After Ctrl-C; the checkpoint, where there is one, is complete.
         """
+        check_settings(self.settings())
         check_counts(counts, "counts")
         seed = resolve_seed(seed)
         mean = counts.counts.sum(axis=(0, 1), dtype=np.int64) / counts.num_bins.sum()

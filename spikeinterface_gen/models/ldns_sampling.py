@@ -130,6 +130,8 @@ class LDNSSampling:
             If the model does not know a covariate, or has not seen what it should be: another length or kind, an
             unknown category, a number far outside its range. Numbers a little outside give a warning.
         """
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
         seed = resolve_seed(seed)
         networks = self._ready()
         model = networks.count_model()

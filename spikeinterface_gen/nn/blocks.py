@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spikeinterface_gen.nn.ssm import StateSpace
+from spikeinterface_gen.nn.ssm import NUM_KERNELS, StateSpace
 
 __all__ = ["Block"]
 
@@ -44,7 +44,7 @@ class Block(nn.Module):
         expansion: int = 2,
         embedding_size: int | None = None,
         dropout: float = 0.0,
-        num_kernels: int = 8,
+        num_kernels: int = NUM_KERNELS,
     ) -> None:
         super().__init__()
         affine = embedding_size is None

@@ -33,7 +33,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["StateSpace", "legs_eigenvalues"]
+__all__ = ["NUM_KERNELS", "StateSpace", "legs_eigenvalues"]
+
+NUM_KERNELS = 8
+"""Different kernels of a layer, where nothing else is said."""
 
 # Above this length the FFT is faster than the Toeplitz product (measured on two CPU cores).
 TOEPLITZ_MAX_BINS = 640
@@ -81,7 +84,7 @@ class StateSpace(nn.Module):
         channels: int,
         *,
         bidirectional: bool = False,
-        num_kernels: int = 8,
+        num_kernels: int = NUM_KERNELS,
         state_size: int = 64,
         step_range: tuple[float, float] = (1e-3, 1e-1),
     ) -> None:
