@@ -38,7 +38,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         value = settings[name]
         if value is None and name == "weight_decay":
             continue
-        if not (isinstance(value, numbers.Real) and 0 <= value < math.inf):
+        if not (isinstance(value, (int, float)) and 0 <= value < math.inf):
             raise ValueError(f"{name} must be a number of at least 0; got {value!r}.")
     share = settings["dropout_range"]
     if not (isinstance(share, (tuple, list)) and len(share) == 2 and 0 < share[0] <= share[1] < 1):
