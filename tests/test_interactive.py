@@ -28,18 +28,18 @@ def test_the_figure_shows_latents_rates_and_every_spike(model_of_windows):
     shown = plot_generated(model_of_windows, seed=4, duration_s=1.5, backend="matplotlib")
     latents, rates, raster = shown.figure.axes[:3]
     assert len(latents.get_lines()) == 2
-    expected = model_of_windows.sample_rates(1, durations=1.5, seed=4)[0]
+    expected = model_of_windows.sample_rates(1, durations=1.5, covariates={}, seed=4)[0]
     order = np.argsort(-shown.counts.rates_hz, kind="stable")
     np.testing.assert_allclose(np.asarray(rates.collections[0].get_array()), expected[:, order].T)
     assert _dots(raster) == shown.counts.counts.sum()
-    assert shown.counts == model_of_windows.sample(1, durations=1.5, seed=4)
+    assert shown.counts == model_of_windows.sample(1, durations=1.5, covariates={}, seed=4)
     assert "LDNS, seed 4" in raster.get_title(loc="left")
 
 
 def test_moving_a_slider_redraws_at_once(widget, model_of_windows):
     before = _picture(widget)
     widget.controls["seed"].value = 7
-    assert widget.counts == model_of_windows.sample(1, durations=1.0, seed=7)
+    assert widget.counts == model_of_windows.sample(1, durations=1.0, covariates={}, seed=7)
     after = _picture(widget)
     assert before.shape == after.shape
     assert not np.array_equal(before, after)

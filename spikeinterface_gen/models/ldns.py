@@ -103,7 +103,7 @@ class LDNS(LDNSUses, GenerativeModel):
     >>> counts = load_dataset("steinmetz2019")[:30, :20]
     >>> model = LDNS(channels=16, denoiser_channels=16)
     >>> model.fit(counts, num_steps=2, progress=False)  # max_minutes=4, or nothing, for a fit that is of use
-    LDNS of 20 units, 5 latents, 40 bins of 10 ms, Poisson counts
+    LDNS of 20 units, 5 latents, 40 bins of 10 ms, Poisson counts, conditioned on session_time_s
     >>> model.sample(100, seed=1).counts.shape
     (100, 40, 20)
     """
