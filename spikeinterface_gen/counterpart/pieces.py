@@ -15,14 +15,11 @@ import numpy as np
 
 from spikeinterface_gen.convert.from_sorting import TrialWindows
 from spikeinterface_gen.convert.metadata import plain_entries
-from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.counts import SESSION_TIME, SpikeCounts
 from spikeinterface_gen.frames import bin_edge_frames
 from spikeinterface_gen.observation.spike_times import PlacedSpikes, place_spikes
 
 __all__ = ["Pieces", "Recorded", "placement_annotations", "segments_as_trials", "trials_and_gaps", "windows"]
-
-SESSION_TIME = "session_time_s"
-"""What models call the start of a trial in its session, where that is one of their conditions."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,11 +38,11 @@ def complete(model: Any, counts: SpikeCounts, known: Any, steps: int | None, see
     """Draw the unknown counts; see :meth:`spikeinterface_gen.LDNS.complete`."""
     seed = resolve_seed(seed)
     networks, is_known = _checked(model, counts, known)
-    drawn = []
-    for part, z in _latents(networks, counts, is_known, steps, seed):
+    drawn, count_model = [], networks.count_model()
+    for part, z in _latents(networks, counts, is_known, _covariance(networks, counts.max_bins), steps, seed):
         rates = networks.expected_counts(z)
         given = (counts.counts[part], is_known[part])
-        drawn.append(networks.count_model().draw(rates, seed, "completion counts", part.start, given))
+        drawn.append(count_model.draw(rates, seed, "completion counts", part.start, given))
     completed = np.concatenate(drawn) * counts.mask[..., None]
     return SpikeCounts(
         completed,
@@ -69,8 +69,9 @@ def complete_rates(
     seed = resolve_seed(seed)
     networks, is_known = _checked(model, counts, known)
     total = np.zeros(counts.counts.shape, np.float32)
+    covariance = _covariance(networks, counts.max_bins)
     for sample in range(num_samples):
-        for part, z in _latents(networks, counts, is_known, steps, seed, sample):
+        for part, z in _latents(networks, counts, is_known, covariance, steps, seed, sample):
             total[part] += networks.expected_counts(z)
     return total * counts.mask[..., None] * np.float32(1000.0 / (counts.bin_size_ms * num_samples))
 
@@ -101,14 +102,19 @@ def _checked(model: Any, counts: SpikeCounts, known: Any) -> tuple[LDNSNetworks,
 
 
 def _latents(
-    networks: LDNSNetworks, counts: SpikeCounts, known: np.ndarray, steps: int | None, seed: int, sample: int = 0
+    networks: LDNSNetworks,
+    counts: SpikeCounts,
+    known: np.ndarray,
+    covariance: GaussianCovariance,
+    steps: int | None,
+    seed: int,
+    sample: int = 0,
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield slices of the trials and their latents given what is known, (trials, bins, latents)."""
     trials, bins, units = counts.counts.shape
     device, length = networks.latent_mean.device, max(networks.num_bins, bins)
     size = int(np.clip(MAX_ENTRIES / (length * units * networks.num_latents), 1, 64))
     pad = ((0, 0), (0, length - bins), (0, 0))
-    covariance = _covariance(networks, length)
     for start in range(0, trials, size):
         part = slice(start, min(start + size, trials))
         s = torch.from_numpy(np.pad(counts.counts[part], pad).astype(np.float32)).to(device)
@@ -132,13 +138,13 @@ def _latents(
         )
         with torch.no_grad():
             x = angular(denoise, draw_noise, steps or DEFAULT_STEPS["angular"])
-        z = (x * networks.latent_sd + networks.latent_mean).cpu().numpy()
+        z = networks.unstandardised(x).cpu().numpy()
         yield part, z[:, :bins]
 
 
-def _covariance(networks: LDNSNetworks, length: int) -> GaussianCovariance:
-    """Of standardised latents that the model draws."""
-    lengths = np.full(NUM_COVARIANCE_TRIALS, length)
+def _covariance(networks: LDNSNetworks, bins: int) -> GaussianCovariance:
+    """Of standardised latents that the model draws, over as many bins as trials of up to ``bins`` are drawn with."""
+    lengths = np.full(NUM_COVARIANCE_TRIALS, max(networks.num_bins, bins))
     z = torch.from_numpy(np.concatenate(list(networks.sample_latents(lengths, 0))))
     return GaussianCovariance.of_samples(
         (z.to(networks.latent_mean.device) - networks.latent_mean) / networks.latent_sd
@@ -150,7 +156,7 @@ def _likelihood(networks: LDNSNetworks, s: Tensor, known: Tensor) -> Callable[[T
     decoder = networks.autoencoder.decoder
 
     def likelihood(x: Tensor) -> tuple[Tensor, Tensor]:
-        z = x * networks.latent_sd + networks.latent_mean
+        z = networks.unstandardised(x)
         columns = []
         for k in range(x.shape[-1]):
             tangent = torch.zeros_like(z)

@@ -227,16 +227,12 @@ class LDNS(LDNSUses, GenerativeModel):
             if counts.num_trials < 2:
                 raise ValueError("counts has 1 trial; fit needs at least 2 beside validation, and 4 without it.")
             train, held_out = counts, validation
-        if max_minutes is not None and not max_minutes > 0:
-            raise ValueError(f"max_minutes must be positive; got {max_minutes}.")
         conditions = Conditions.of(counts, covariates, session_time)
         if conditions is not None:
             conditions.of_counts(held_out)  # A mistake shows before minutes of work.
         binary = is_binary(self.observation, counts)
         population = Population.of(counts, max(train.max_bins, held_out.max_bins))
-        with torch.random.fork_rng():
-            torch.random.default_generator.manual_seed(resolve_seed(seed))
-            networks = build_networks(self.settings(), population, binary, conditions)
+        networks = build_networks(self.settings(), population, binary, conditions, seed=seed)
         settings = FitSettings(
             seed=seed,
             max_minutes=max_minutes,
@@ -298,8 +294,6 @@ class LDNS(LDNSUses, GenerativeModel):
         networks = self._ready()
         self.population_.check(counts)
         seed = resolve_seed(seed)
-        if max_minutes is not None and not max_minutes > 0:
-            raise ValueError(f"max_minutes must be positive; got {max_minutes}.")
         conditions = Conditions.of(counts, covariates, session_time)
         train, held_out = hold_out(counts, seed) if validation is None else (counts, validation)
         self.population_.check(held_out)
@@ -316,9 +310,7 @@ class LDNS(LDNSUses, GenerativeModel):
         model = LDNS(**self.settings())
         longest = max(self.population_.max_bins, train.max_bins, held_out.max_bins)
         model.population_ = Population.of(counts, longest)
-        with torch.random.fork_rng():
-            torch.random.default_generator.manual_seed(seed)
-            new = build_networks(self.settings(), model.population_, networks.binary, conditions)
+        new = build_networks(self.settings(), model.population_, networks.binary, conditions, seed=seed)
         kept = {name: value for name, value in networks.state_dict().items() if not name.startswith("denoiser.")}
         new.load_state_dict(kept, strict=False)
         report = fit_denoiser(new, train, held_out, settings, time.monotonic())

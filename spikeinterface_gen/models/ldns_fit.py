@@ -53,6 +53,10 @@ class FitSettings:
     checkpoint: Path | None
     progress: bool
 
+    def __post_init__(self) -> None:
+        if self.max_minutes is not None and not self.max_minutes > 0:
+            raise ValueError(f"max_minutes must be positive; got {self.max_minutes}.")
+
 
 def hold_out(counts: SpikeCounts, seed: int) -> tuple[SpikeCounts, SpikeCounts]:
     """Split off the trials that early stopping looks at: 15 %, between 8 and 400."""

@@ -124,6 +124,10 @@ class LDNSNetworks(nn.Module):
         ):
             buffer.copy_(torch.from_numpy(values))
 
+    def unstandardised(self, x: Tensor) -> Tensor:
+        """Latents of standardised ones, which the denoiser knows, shape (…, latents)."""
+        return x * self.latent_sd + self.latent_mean
+
     def sha256(self) -> str:
         """Hash of all that trials follow from."""
         digest = hashlib.sha256()
@@ -221,7 +225,7 @@ class LDNSNetworks(nn.Module):
             )
             denoise = unconditional if condition is None else guided(conditional, unconditional, guidance)
             x = SAMPLERS[sampler](denoise, draw_noise, steps)
-            z = x * self.latent_sd + self.latent_mean
+            z = self.unstandardised(x)
             yield (z if mask is None else z * mask).cpu().numpy()[: len(wanted)]
 
     def _condition(self, encoded: Encoded, first: int, length: int) -> tuple[Tensor, Tensor]:
@@ -238,26 +242,36 @@ class LDNSNetworks(nn.Module):
 
 
 def build_networks(
-    settings: Mapping[str, Any], population: Population, binary: bool, conditions: Conditions | None = None
+    settings: Mapping[str, Any],
+    population: Population,
+    binary: bool,
+    conditions: Conditions | None = None,
+    *,
+    seed: int = 0,
 ) -> LDNSNetworks:
-    """Untrained networks for a population, by the settings of the model where these are given, else by the data."""
+    """Untrained networks for a population, by the settings of the model where these are given, else by the data.
+
+    Their weights follow from ``seed``; torch's own generator stays as it is.
+    """
     num_units = len(population.unit_ids)
     num_latents = settings["num_latents"]
     few = population.occurrences.sum() < 1000
-    return LDNSNetworks(
-        num_units,
-        min(16, max(4, num_units // 4)) if num_latents is None else num_latents,
-        population.max_bins,
-        trial_locked=population.trial_locked,
-        binary=binary,
-        history_bins=min(settings["history_bins"], population.max_bins // 3),
-        channels=settings["channels"],
-        num_blocks=settings["num_blocks"],
-        denoiser_channels=settings["denoiser_channels"] or (64 if few else 128),
-        denoiser_blocks=settings["denoiser_blocks"] or (2 if few else 4),
-        causal=settings["causal"],
-        conditions=conditions,
-    )
+    with torch.random.fork_rng():
+        torch.random.default_generator.manual_seed(seed)
+        return LDNSNetworks(
+            num_units,
+            min(16, max(4, num_units // 4)) if num_latents is None else num_latents,
+            population.max_bins,
+            trial_locked=population.trial_locked,
+            binary=binary,
+            history_bins=min(settings["history_bins"], population.max_bins // 3),
+            channels=settings["channels"],
+            num_blocks=settings["num_blocks"],
+            denoiser_channels=settings["denoiser_channels"] or (64 if few else 128),
+            denoiser_blocks=settings["denoiser_blocks"] or (2 if few else 4),
+            causal=settings["causal"],
+            conditions=conditions,
+        )
 
 
 def is_binary(observation: str, counts: SpikeCounts) -> bool:

@@ -39,11 +39,8 @@ def fit_count_model(
     """
     observed = min(MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND * seconds)
     history = _fit_history(networks, history_bins, _some_trials(train, observed, seed), seed)
-    # More trials than were recorded, where they are few: means of free runs must not wander with the draw.
     calibrated = min(MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND * seconds)
-    num_bins = np.resize(train.num_bins, int(np.clip(calibrated / train.counts[0].size, 64, 600)))
-    rates = draw_rates(networks, num_bins, seed, "calibration")
-    valid = np.arange(rates.shape[1]) < num_bins[:, None]
+    rates, valid = _rates_to_calibrate_on(networks, train, calibrated, seed)
     recorded = joined(train, held_out)
     moments = count_moments(recorded.counts, recorded.mask, seed)
     model = CountModel(history, Synchrony.none(train.num_units))
@@ -65,9 +62,7 @@ def recalibrated(networks: LDNSNetworks, counts: SpikeCounts, seed: int) -> Coun
     A denoiser that was trained anew draws latents of slightly other means.
     """
     model = networks.count_model()
-    num_bins = np.resize(counts.num_bins, int(np.clip(MAX_CALIBRATED_ENTRIES / counts.counts[0].size, 64, 600)))
-    rates = draw_rates(networks, num_bins, seed, "calibration")
-    valid = np.arange(rates.shape[1]) < num_bins[:, None]
+    rates, valid = _rates_to_calibrate_on(networks, counts, MAX_CALIBRATED_ENTRIES, seed)
     draws = model.variates(rates.shape, seed, "calibration counts")
     _, expected = model.history.simulate(rates, draws)
     recorded = counts.counts[counts.mask].mean(axis=0, dtype=np.float64)
@@ -84,6 +79,18 @@ def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: s
     encoded = None if networks.conditions is None else networks.conditions.evenly(num_bins)
     latents = networks.sample_latents(num_bins, derived, encoded=encoded)
     return np.concatenate([networks.expected_counts(z) for z in latents])
+
+
+def _rates_to_calibrate_on(
+    networks: LDNSNetworks, counts: SpikeCounts, num_entries: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """λ of sampled trials of so many entries in all, with lengths as recorded, and their valid bins.
+
+    More trials than were recorded, where they are few: means of free runs must not wander with the draw.
+    """
+    num_bins = np.resize(counts.num_bins, int(np.clip(num_entries / counts.counts[0].size, 64, 600)))
+    rates = draw_rates(networks, num_bins, seed, "calibration")
+    return rates, np.arange(rates.shape[1]) < num_bins[:, None]
 
 
 def _fit_history(networks: LDNSNetworks, history_bins: int, part: SpikeCounts, seed: int) -> SpikeHistory:

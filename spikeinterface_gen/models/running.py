@@ -146,6 +146,6 @@ class RunningSession(Iterator[SpikeCounts]):
             )
             start = torch.from_numpy(noise)[None].to(device)
             x = angular(self._networks.denoiser, lambda _: start, self._steps)
-            z = (x * self._networks.latent_sd + self._networks.latent_mean)[0].cpu().numpy()
+            z = self._networks.unstandardised(x)[0].cpu().numpy()
             self._windows = {j: window for j, window in self._windows.items() if abs(j - k) <= 2} | {k: z}
         return self._windows[k]
