@@ -68,7 +68,7 @@ def generalised_linear_model(train: SpikeCounts, test: SpikeCounts) -> SpikeCoun
         features, _ = kinematics(counts.covariates["hand_velocity"], scale)
         return np.minimum(psth * np.exp(features @ weights), 10.0).astype(np.float32)
 
-    history = fit_history(rates(some), some.counts, np.ones(some.counts.shape, bool), HISTORY_BINS, False)
+    history, _ = fit_history(rates(some), some.counts, np.ones(some.counts.shape, bool), HISTORY_BINS, False)
     model = CountModel(history, Synchrony.none(train.num_units))
     recorded = train.counts.mean(axis=(0, 1), dtype=np.float64)
     variates = model.variates(some.counts.shape, 0, "calibration")

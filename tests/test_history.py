@@ -26,13 +26,13 @@ def test_known_filters_are_found_again(binary):
     rates = 0.15 * np.exp(0.5 * np.sin(np.arange(100) / 9.0))[None, :, None] * np.ones((300, 1, 3))
     counts, _ = true.simulate(rates, draws(300, 103, 3))
     predicted = np.ones(counts.shape, bool)
-    fitted = fit_history(rates, counts, predicted, 3, binary, prior_sd=10.0)
+    fitted, _ = fit_history(rates, counts, predicted, 3, binary, prior_sd=10.0)
     # About 4000 spikes a unit: standard errors near 5 %. A factor above 1 may also be found as a sum.
     np.testing.assert_allclose(after_a_spike(fitted, 0.15), after_a_spike(true, 0.15), atol=0.03)
     np.testing.assert_allclose(fitted.filters[0], FILTERS[0], atol=0.6)
     np.testing.assert_allclose(fitted.bias, true.bias, atol=0.1)
     # A tight prior holds the filters back.
-    held = fit_history(rates, counts, predicted, 3, binary, prior_sd=0.02)
+    held, _ = fit_history(rates, counts, predicted, 3, binary, prior_sd=0.02)
     assert np.abs(held.filters).max() < 0.5 * np.abs(fitted.filters).max()
 
 
@@ -44,7 +44,7 @@ def test_bursts_of_a_slow_unit_are_found_again(binary):
     rates = np.full((400, 200, 1), 0.01)
     counts, _ = true.simulate(rates, draws(400, 203, 1))
     assert counts.mean() == pytest.approx(0.01 / 0.4, rel=0.15 if not binary else 0.3)
-    fitted = fit_history(rates, counts, np.ones(counts.shape, bool), 3, binary)
+    fitted, _ = fit_history(rates, counts, np.ones(counts.shape, bool), 3, binary)
     np.testing.assert_allclose(after_a_spike(fitted, 0.01), after_a_spike(true, 0.01), atol=0.05)
     np.testing.assert_allclose(fitted.bias, 0, atol=0.15)
 
@@ -52,7 +52,7 @@ def test_bursts_of_a_slow_unit_are_found_again(binary):
 def test_excitation_never_runs_away():
     # Each spike drives the fit towards more than one other.
     counts = np.tile(np.repeat([[0], [1]], [20, 20], axis=0)[None], (30, 1, 1)).astype(np.uint8) * 3
-    fitted = fit_history(np.full(counts.shape, 1e-3), counts, np.ones(counts.shape, bool), 10, False)
+    fitted, _ = fit_history(np.full(counts.shape, 1e-3), counts, np.ones(counts.shape, bool), 10, False)
     assert fitted.excitation.sum() <= 0.9 + 1e-9
     _, expected = fitted.simulate(np.full((1, 10_000, 1), 0.01), draws(1, 10_010, 1))
     # Ten spikes, at most, for each one that comes by itself.
@@ -61,15 +61,26 @@ def test_excitation_never_runs_away():
 
 def test_entries_that_are_not_predicted_do_not_matter():
     rates = np.full((40, 30, 2), 0.2)
-    counts, _ = SpikeHistory(np.zeros((2, 2)), np.zeros((2, 2)), np.zeros(2), np.full(2, np.inf)).simulate(
-        rates, draws(40, 32, 2)
-    )
+    true = SpikeHistory(np.full((2, 2), -3.0), np.zeros((2, 2)), np.zeros(2), np.full(2, np.inf))
+    counts, _ = true.simulate(rates, draws(40, 32, 2))
     predicted = np.ones(counts.shape, bool)
     predicted[:, :, 1] = np.arange(30) % 3 > 0
     changed = rates.copy()
     changed[~predicted] = 7.0
-    a, b = (fit_history(r, counts, predicted, 2, False) for r in (rates, changed))
+    a, b = (fit_history(r, counts, predicted, 2, False)[0] for r in (rates, changed))
+    assert a.filters.any()
     np.testing.assert_array_equal(a.filters, b.filters)
+
+
+def test_data_without_history_get_none():
+    rates = np.full((200, 100, 8), 0.1)
+    counts, _ = SpikeHistory.none(8).simulate(rates, draws(200, 100, 8))
+    fitted, gains = fit_history(rates, counts, np.ones(counts.shape, bool), 10, False)
+    assert fitted.num_bins == 0
+    # Noise gains about half a nat for each parameter, of which every one costs one.
+    assert gains["none"] == 0
+    assert -80 < gains["factor"] < 0
+    assert -60 < gains["factor and sum"] - gains["factor"] < 0
 
 
 def test_calibrated_means_are_right_within_a_percent():

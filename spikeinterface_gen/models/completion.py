@@ -146,9 +146,7 @@ def _covariance(networks: LDNSNetworks, bins: int) -> GaussianCovariance:
     """Of standardised latents that the model draws, over as many bins as trials of up to ``bins`` are drawn with."""
     lengths = np.full(NUM_COVARIANCE_TRIALS, max(networks.num_bins, bins))
     z = torch.from_numpy(np.concatenate(list(networks.sample_latents(lengths, 0))))
-    return GaussianCovariance.of_samples(
-        (z.to(networks.latent_mean.device) - networks.latent_mean) / networks.latent_sd
-    )
+    return GaussianCovariance.of_samples(networks.standardised(z.to(networks.latent_mean.device)))
 
 
 def _likelihood(networks: LDNSNetworks, s: Tensor, known: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
@@ -159,8 +157,7 @@ def _likelihood(networks: LDNSNetworks, s: Tensor, known: Tensor) -> Callable[[T
         z = networks.unstandardised(x)
         columns = []
         for k in range(x.shape[-1]):
-            tangent = torch.zeros_like(z)
-            tangent[..., k] = networks.latent_sd[k]
+            tangent = networks.latent_map[k].expand_as(z)
             log_rate, *column = torch.func.jvp(decoder, (z,), (tangent,))
             columns += column
         slopes = torch.stack(columns, dim=-1)

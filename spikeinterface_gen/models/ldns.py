@@ -26,6 +26,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -45,7 +46,7 @@ from spikeinterface_gen.models.ldns_fit import (
     stage_steps,
 )
 from spikeinterface_gen.models.ldns_networks import build_networks, is_binary
-from spikeinterface_gen.models.ldns_observation import recalibrated
+from spikeinterface_gen.models.ldns_observation import ObservationReport, recalibrated
 from spikeinterface_gen.models.ldns_settings import check_settings
 from spikeinterface_gen.models.ldns_uses import LDNSUses
 from spikeinterface_gen.models.population import Population
@@ -70,7 +71,7 @@ class LDNS(LDNSUses, GenerativeModel):
         Width and depth of the encoder.
     denoiser_channels, denoiser_blocks : int, optional
         Width and depth of the denoiser. Default: 64 and 2 for fewer than 1000 trials, of which a larger one learned
-        nothing more, else 128 and 4.
+        nothing more, else 192 and 4.
     causal : bool
         Whether latents depend on no later bin, as streaming needs. The default is slightly better.
     observation : {"auto", "poisson", "bernoulli"}
@@ -92,6 +93,8 @@ class LDNS(LDNSUses, GenerativeModel):
         Length of the schedule and steps taken in each stage; ``fit(num_steps=…)`` takes it back.
     reports_ : dict of str to StageReport
         Losses of each stage.
+    observation_ : ObservationReport or None
+        Which distribution of counts, spike history and synchrony were chosen, and why; print it.
     stage_metrics_ : DataFrame
         Distances from held-out trials after each stage, as ratios to their floor: where quality is lost.
     conditions_ : Conditions or None
@@ -243,11 +246,12 @@ class LDNS(LDNSUses, GenerativeModel):
             checkpoint=None if checkpoint is None else Path(checkpoint).expanduser(),
             progress=progress,
         )
-        reports = fit_networks(networks, self.settings(), train, held_out, settings)
+        reports, observation = fit_networks(networks, self.settings(), train, held_out, settings)
         metrics = stage_metrics(networks, train, held_out, seed)
         # Only now does this model become another one: an error above leaves it as it was.
         self.networks_ = networks
         self.reports_ = reports
+        self.observation_ = observation
         self.num_steps_ = {name: (report.schedule, report.steps) for name, report in reports.items()}
         self.stage_metrics_ = metrics
         self.population_ = population
@@ -317,6 +321,7 @@ class LDNS(LDNSUses, GenerativeModel):
         new.set_count_model(recalibrated(new, counts, seed))
         model.networks_ = new
         model.reports_ = {"denoiser": report}
+        model.observation_ = self.observation_
         model.num_steps_ = {**self.num_steps_, "denoiser": (report.schedule, report.steps)}
         model.stage_metrics_ = stage_metrics(new, train, held_out, seed)
         return model
@@ -358,6 +363,7 @@ class LDNS(LDNSUses, GenerativeModel):
             "population": self.population_.to_config(),
             "binary": networks.binary,
             "num_steps": self.num_steps_,
+            "observation": None if self.observation_ is None else asdict(self.observation_),
             "stage_metrics": json.loads(self.stage_metrics_.to_json(orient="split")),
         }
         tensors = networks.state_dict()
@@ -385,6 +391,9 @@ class LDNS(LDNSUses, GenerativeModel):
             model.population_ = Population.from_config(config["population"])
             model.num_steps_ = {name: tuple(steps) for name, steps in config["num_steps"].items()}
             model.stage_metrics_ = pd.DataFrame(**config["stage_metrics"])
+            # Models of before this was kept have none.
+            observation = config.get("observation")
+            model.observation_ = None if observation is None else ObservationReport(**observation)
             arrays = {name: tensors.pop(name).numpy() for name in list(tensors) if name.startswith("conditions.")}
             conditions = Conditions.from_config(config["conditions"], arrays) if "conditions" in config else None
             networks = build_networks(settings, model.population_, config["binary"], conditions)

@@ -16,8 +16,15 @@ import torch
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.files import write_file
 from spikeinterface_gen.models.conditions import Conditions
-from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
-from spikeinterface_gen.models.ldns_observation import draw_rates, fit_count_model, joined
+from spikeinterface_gen.models.latent_moments import moments, transport
+from spikeinterface_gen.models.ldns_networks import BLOCK_TRIALS, LDNSNetworks, mask_of
+from spikeinterface_gen.models.ldns_observation import (
+    ObservationReport,
+    draw_latents,
+    draw_rates,
+    fit_count_model,
+    joined,
+)
 from spikeinterface_gen.models.tasks import AutoencoderTask, DenoiserTask
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.history import SpikeHistory
@@ -35,6 +42,8 @@ __all__ = ["FitSettings", "fit_denoiser", "fit_networks", "hold_out", "stage_met
 AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.35, 0.43, 0.86
 # Length of the autoencoder's refit, relative to the step that early stopping found.
 REFIT_SHARE = 0.25
+# Bins that are drawn to compare their moments with those of encoded trials.
+MAX_MATCHED_BINS = 2**17
 # Trials a step. As with the autoencoder, more steps on fewer trials learn faster.
 DENOISER_BATCH = 32
 STAGES = ("autoencoder", "refit", "denoiser")
@@ -77,7 +86,7 @@ def fit_networks(
     train: SpikeCounts,
     held_out: SpikeCounts,
     settings: FitSettings,
-) -> dict[str, StageReport]:
+) -> tuple[dict[str, StageReport], ObservationReport]:
     """Train the autoencoder, then the denoiser on its latents, then fit the observation model.
 
     Early stopping needs trials held out; where ``settings.refit`` says that these may be learned from, the
@@ -85,7 +94,8 @@ def fit_networks(
 
     Returns
     -------
-    dict of str to StageReport
+    reports : dict of str to StageReport
+    observation : ObservationReport
     """
     started = time.monotonic()
     if settings.checkpoint is not None:
@@ -102,10 +112,11 @@ def fit_networks(
     reports["denoiser"] = fit_denoiser(networks, train, held_out, settings, started)
     # By the budget rather than by the time left: what is fitted must not depend on how busy the machine was.
     seconds = np.inf if settings.max_minutes is None else 60 * (1 - DENOISER_UNTIL) * settings.max_minutes
-    networks.set_count_model(
-        fit_count_model(networks, model_settings["history_bins"], train, held_out, settings.seed, seconds)
+    count_model, observation = fit_count_model(
+        networks, model_settings["history_bins"], train, held_out, settings.seed, seconds
     )
-    return reports
+    networks.set_count_model(count_model)
+    return reports, observation
 
 
 def fit_denoiser(
@@ -114,8 +125,9 @@ def fit_denoiser(
     """Train the denoiser on the latents of these trials, and on their conditions where the model has such."""
     networks.eval()
     task = _denoiser_task(networks, train, held_out, settings.seed)
-    report = _run(task, _denoiser_stage(train), settings, started, DENOISER_UNTIL)
+    report = _run(task, _denoiser_stage(train, networks.denoiser_channels), settings, started, DENOISER_UNTIL)
     networks.eval()
+    _match_moments(networks, train, settings.seed)
     return report
 
 
@@ -206,8 +218,7 @@ def _denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCo
     z_held_out = networks.encode(held_out.counts, held_out.mask)
     mean, sd = z[train.mask].mean(axis=0), z[train.mask].std(axis=0)
     sd = np.maximum(sd, 1e-6)
-    networks.latent_mean.copy_(torch.from_numpy(mean))
-    networks.latent_sd.copy_(torch.from_numpy(sd))
+    networks.set_latent_scale(mean, np.diag(sd))
     scaled = [((values - mean) / sd * part.mask[..., None]) for values, part in ((z, train), (z_held_out, held_out))]
     return DenoiserTask(
         networks.denoiser,
@@ -219,6 +230,17 @@ def _denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCo
         seed=seed,
         conditions=None if known is None else (known, known.of_counts(train), known.of_counts(held_out)),
     )
+
+
+def _match_moments(networks: LDNSNetworks, train: SpikeCounts, seed: int) -> None:
+    """Give the latents that are drawn the mean and covariance of the encoded ones."""
+    encoded = networks.encode(train.counts, train.mask)[train.mask]
+    num_bins = np.resize(train.num_bins, int(np.clip(MAX_MATCHED_BINS / train.max_bins, BLOCK_TRIALS, 512)))
+    drawn = np.concatenate(list(draw_latents(networks, num_bins, seed, "moments")))
+    valid = np.arange(drawn.shape[1]) < num_bins[:, None]
+    A, b = transport(moments(drawn[valid]), moments(encoded))
+    mean, scale = (buffer.double().cpu().numpy() for buffer in (networks.latent_mean, networks.latent_map))
+    networks.set_latent_scale(A @ mean + b, scale @ A.T)
 
 
 def _autoencoder_stage(train: SpikeCounts, held_out: SpikeCounts, model_settings: Mapping[str, Any]) -> StageSettings:
@@ -249,10 +271,12 @@ def _refit_stage(stage: StageSettings, report: StageReport) -> StageSettings:
     )
 
 
-def _denoiser_stage(train: SpikeCounts) -> StageSettings:
+def _denoiser_stage(train: SpikeCounts, channels: int) -> StageSettings:
     # 150 passes over the trials. Of few trials, more passes leave the metrics as they are and are remembered.
     steps = int(np.clip(150 * train.num_trials / DENOISER_BATCH, 800, 12000))
-    return StageSettings(max_steps=steps, learning_rate=5e-3, evaluate_every=100, patience=8)
+    # The wider the network, the shorter its steps.
+    rate = 5e-3 * np.sqrt(64 / channels)
+    return StageSettings(max_steps=steps, learning_rate=rate, evaluate_every=100, patience=8)
 
 
 def _batch_size(train: SpikeCounts) -> int:

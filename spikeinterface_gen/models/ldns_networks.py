@@ -32,7 +32,7 @@ __all__ = ["BLOCK_TRIALS", "LDNSNetworks", "build_networks", "is_binary", "mask_
 BLOCK_TRIALS = 64
 """Trials that are sampled together, always: the numbers of a trial must not depend on how many are asked for."""
 
-MAX_TOKENS = 64
+MAX_TOKENS = 32
 
 
 class LDNSNetworks(nn.Module):
@@ -52,7 +52,7 @@ class LDNSNetworks(nn.Module):
     """
 
     latent_mean: Tensor
-    latent_sd: Tensor
+    latent_map: Tensor
     history_filters: Tensor
     history_excitation: Tensor
     history_bias: Tensor
@@ -79,6 +79,7 @@ class LDNSNetworks(nn.Module):
         self.conditions = conditions
         self.num_latents = num_latents
         self.num_bins = num_bins
+        self.denoiser_channels = denoiser_channels
         self.binary = binary
         self.autoencoder = Autoencoder(num_units, num_latents, channels=channels, num_blocks=num_blocks, causal=causal)
         self.denoiser = PreconditionedDenoiser(
@@ -94,7 +95,7 @@ class LDNSNetworks(nn.Module):
             )
         )
         self.register_buffer("latent_mean", torch.zeros(num_latents))
-        self.register_buffer("latent_sd", torch.ones(num_latents))
+        self.register_buffer("latent_map", torch.eye(num_latents))
         self.register_buffer("history_filters", torch.zeros(num_units, history_bins))
         self.register_buffer("history_excitation", torch.zeros(num_units, history_bins))
         self.register_buffer("history_bias", torch.zeros(num_units))
@@ -110,11 +111,16 @@ class LDNSNetworks(nn.Module):
                 *(self.slots, self.synchrony_correlation),
             )
         )
+        if not (filters.any() or excitation.any()):
+            # Bins that do not feel the ones before are drawn all at once.
+            filters, excitation = filters[:, :0], excitation[:, :0]
         return CountModel(SpikeHistory(filters, excitation, bias, slots), Synchrony(correlation))
 
     def set_count_model(self, model: CountModel) -> None:
         """Store it; filters shorter than the buffer are padded with zeros."""
         history = model.history
+        self.history_filters.zero_()
+        self.history_excitation.zero_()
         for buffer, values in (
             (self.history_filters[:, : history.num_bins], history.filters),
             (self.history_excitation[:, : history.num_bins], history.excitation),
@@ -124,9 +130,18 @@ class LDNSNetworks(nn.Module):
         ):
             buffer.copy_(torch.from_numpy(values))
 
+    def set_latent_scale(self, mean: np.ndarray, latent_map: np.ndarray) -> None:
+        """Store how drawn latents become those of the decoder: ``mean``, (latents,), and map, (latents, latents)."""
+        self.latent_mean.copy_(torch.from_numpy(mean))
+        self.latent_map.copy_(torch.from_numpy(latent_map))
+
     def unstandardised(self, x: Tensor) -> Tensor:
-        """Latents of standardised ones, which the denoiser knows, shape (…, latents)."""
-        return x * self.latent_sd + self.latent_mean
+        """Latents of standardised ones, which the denoiser draws, shape (…, latents)."""
+        return self.latent_mean + x @ self.latent_map
+
+    def standardised(self, z: Tensor) -> Tensor:
+        """What :meth:`unstandardised` makes z of, shape (…, latents)."""
+        return torch.linalg.solve(self.latent_map, z - self.latent_mean, left=False)
 
     def sha256(self) -> str:
         """Hash of all that trials follow from."""
@@ -267,7 +282,7 @@ def build_networks(
             history_bins=min(settings["history_bins"], population.max_bins // 3),
             channels=settings["channels"],
             num_blocks=settings["num_blocks"],
-            denoiser_channels=settings["denoiser_channels"] or (64 if few else 128),
+            denoiser_channels=settings["denoiser_channels"] or (64 if few else 192),
             denoiser_blocks=settings["denoiser_blocks"] or (2 if few else 4),
             causal=settings["causal"],
             conditions=conditions,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from spikeinterface_gen.observation.history import SpikeHistory, calibrate, fit_
 from spikeinterface_gen.observation.synchrony import Synchrony, count_moments, fit_synchrony
 from spikeinterface_gen.randomness import uniforms
 
-__all__ = ["draw_rates", "fit_count_model", "recalibrated"]
+__all__ = ["ObservationReport", "draw_latents", "draw_rates", "fit_count_model", "recalibrated"]
 
 # Entries (trial, bin, unit) that the observation model is fitted on, and that free runs for its calibration have: at
 # most, and for each second there is, of which half goes to either. Two idle cores do twice as many.
@@ -24,6 +26,39 @@ MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 1e7, 3e5
 MEAN_TOLERANCE = 0.01
 
 
+@dataclass(frozen=True)
+class ObservationReport:
+    """What was chosen to draw counts from expected counts, and why.
+
+    Attributes
+    ----------
+    counts : {"Poisson", "Bernoulli"}
+    num_slotted : int
+        Units whose counts vary less than Poisson ones would.
+    history_gains_nats : dict of str to float
+        Of each candidate for the spike history: its gain in log-likelihood over none, less its parameters.
+    num_coupled : int
+        Units that share more than their rates within a bin.
+    """
+
+    counts: str
+    num_slotted: int
+    history_gains_nats: dict[str, float]
+    num_coupled: int
+
+    @property
+    def history(self) -> str:
+        """The history that gains most."""
+        return max(self.history_gains_nats, key=lambda name: self.history_gains_nats[name])
+
+    def __str__(self) -> str:
+        gains = ", ".join(f"{name} {gain:+.0f}" for name, gain in self.history_gains_nats.items())
+        return (
+            f"{self.counts} counts, {self.num_slotted} units varying less than that; spike history: {self.history} "
+            f"(gain less parameters, in nats: {gains}); {self.num_coupled} units in synchrony"
+        )
+
+
 def fit_count_model(
     networks: LDNSNetworks,
     history_bins: int,
@@ -31,14 +66,14 @@ def fit_count_model(
     held_out: SpikeCounts,
     seed: int,
     seconds: float = np.inf,
-) -> CountModel:
+) -> tuple[CountModel, ObservationReport]:
     """Fit spike history and slots on recorded trials, then calibrate biases, and fit synchrony, on free runs.
 
     Means and correlations of the free runs are those of all trials, the held-out ones included. With little time, in
     ``seconds``, fewer trials are looked at.
     """
     observed = min(MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND * seconds)
-    history = _fit_history(networks, history_bins, _some_trials(train, observed, seed), seed)
+    history, gains = _fit_history(networks, history_bins, _some_trials(train, observed, seed), seed)
     calibrated = min(MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND * seconds)
     rates, valid = _rates_to_calibrate_on(networks, train, calibrated, seed)
     recorded = joined(train, held_out)
@@ -46,14 +81,18 @@ def fit_count_model(
     model = CountModel(history, Synchrony.none(train.num_units))
     draws = model.variates(rates.shape, seed, "calibration counts")
     model = CountModel(calibrate(history, rates, draws, moments.mean, valid), model.synchrony)
-    _, expected = model.history.simulate(rates, draws)
-    synchrony = fit_synchrony(moments, expected, valid, history.slots, seed)
+    part = _some_trials(recorded, calibrated, seed)
+    encoded = networks.expected_counts(networks.encode(part.counts, part.mask))
+    _, expected = model.history.simulate(encoded, model.variates(encoded.shape, seed, "synchrony counts"))
+    synchrony = fit_synchrony(moments, expected, part.mask, history.slots, seed)
     if len(synchrony.coupled):
         # What units share comes back through their histories.
         model = CountModel(model.history, synchrony)
         draws = model.variates(rates.shape, seed, "calibration counts")
         model = CountModel(calibrate(model.history, rates, draws, moments.mean, valid, iterations=4), synchrony)
-    return model
+    num_slotted = 0 if networks.binary else int(np.isfinite(history.slots).sum())
+    counts = "Bernoulli" if networks.binary else "Poisson"
+    return model, ObservationReport(counts, num_slotted, gains, len(synchrony.coupled))
 
 
 def recalibrated(networks: LDNSNetworks, counts: SpikeCounts, seed: int) -> CountModel:
@@ -73,12 +112,16 @@ def recalibrated(networks: LDNSNetworks, counts: SpikeCounts, seed: int) -> Coun
     return CountModel(calibrate(model.history, rates, draws, recorded, valid), model.synchrony)
 
 
-def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str) -> np.ndarray:
-    """λ of sampled latents, drawn with a seed derived from ``seed`` and ``stage``; under the conditions of the data."""
+def draw_latents(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str) -> Iterator[np.ndarray]:
+    """Latents, drawn with a seed derived from ``seed`` and ``stage``; under the conditions of the data."""
     derived = int.from_bytes(hashlib.blake2b(f"{seed}/{stage}".encode(), digest_size=4).digest(), "little")
     encoded = None if networks.conditions is None else networks.conditions.evenly(num_bins)
-    latents = networks.sample_latents(num_bins, derived, encoded=encoded)
-    return np.concatenate([networks.expected_counts(z) for z in latents])
+    return networks.sample_latents(num_bins, derived, encoded=encoded)
+
+
+def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str) -> np.ndarray:
+    """λ of such latents, shape (trials, bins, units)."""
+    return np.concatenate([networks.expected_counts(z) for z in draw_latents(networks, num_bins, seed, stage)])
 
 
 def _rates_to_calibrate_on(
@@ -93,7 +136,9 @@ def _rates_to_calibrate_on(
     return rates, np.arange(rates.shape[1]) < num_bins[:, None]
 
 
-def _fit_history(networks: LDNSNetworks, history_bins: int, part: SpikeCounts, seed: int) -> SpikeHistory:
+def _fit_history(
+    networks: LDNSNetworks, history_bins: int, part: SpikeCounts, seed: int
+) -> tuple[SpikeHistory, dict[str, float]]:
     # Each half of the entries is predicted from the other.
     hidden = np.stack([uniforms(seed, "observation mask", t, part.counts.shape[1:]) < 0.5 for t in range(len(part))])
     rates = np.empty(part.counts.shape, np.float32)

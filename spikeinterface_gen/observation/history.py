@@ -14,11 +14,14 @@ other time is beyond any factor that is safe for a unit of 20 Hz. Both are stabl
 Filters are fitted by penalised likelihood, with λ as offset; λ must come from an encoder that did not see the entries
 to be predicted, since one that saw the spikes has explained them already. Expectation-maximisation tells the spikes of
 the two terms apart: of the events of a bin, the share of each in :math:`r_t` is its own. A binary bin that holds a
-spike holds :math:`r / (1 - e^{-r})` events. The biases are then calibrated in free runs on sampled rates: a filter
-fitted on recorded spikes drives its own differently.
+spike holds :math:`r / (1 - e^{-r})` events. The factor is kept, and the sum beside it, only where the likelihood of all
+units together gains more than the parameters would of data without history (Akaike's criterion): a little of both in
+every unit, of noise alone, adds up over the population. The biases are then calibrated in free runs on sampled rates: a
+filter fitted on recorded spikes drives its own differently.
 
 References
 ----------
+Akaike, *A new look at the statistical model identification*, IEEE Trans Autom Control 1974.
 Gerhard, Deger & Truccolo, *On the stability and dynamics of stochastic spiking neuron models*, PLoS Comput Biol 2017.
 Veen & Schoenberg, *Estimation of space-time branching process models in seismology using an EM-type algorithm*,
 J Am Stat Assoc 2008.
@@ -29,11 +32,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import xlogy
 
 from spikeinterface_gen.observation.dispersion import fit_slots, mean_counts
 from spikeinterface_gen.observation.draw import draw_binomial
 
-__all__ = ["SpikeHistory", "calibrate", "fit_history"]
+__all__ = ["CANDIDATES", "SpikeHistory", "calibrate", "fit_history"]
+
+CANDIDATES = ("none", "factor", "factor and sum")
+"""The histories that a fit chooses from."""
 
 MAX_LOG_GAIN = 0.7
 MAX_OFFSPRING = 0.9
@@ -136,7 +143,7 @@ def fit_history(
     *,
     prior_sd: float = 0.5,
     iterations: int = 25,
-) -> SpikeHistory:
+) -> tuple[SpikeHistory, dict[str, float]]:
     """Fit filters, excitation and biases by penalised likelihood, then the number of slots.
 
     Parameters
@@ -156,63 +163,96 @@ def fit_history(
 
     Returns
     -------
-    SpikeHistory
+    history : SpikeHistory
+    gains : dict of str to float
+        Gain in log-likelihood over none, in nats, less the number of parameters, of each of :data:`CANDIDATES`.
     """
     num_units = counts.shape[2]
     K = min(num_bins, max(0, counts.shape[1] // 3))
-    filters, excitation = np.zeros((num_units, K)), np.zeros((num_units, K))
-    bias, slots = np.zeros(num_units), np.full(num_units, 1.0 if binary else np.inf)
     past = np.lib.stride_tricks.sliding_window_view(counts[:, :-1], K, axis=1) if K else None
+    candidates: dict[str, list[_UnitFit]] = {name: [] for name in CANDIDATES}
     for unit in range(num_units):
         use = predicted[:, K:, unit]
         rate = np.maximum(rates[:, K:, unit][use].astype(np.float64), 1e-9)
         s = counts[:, K:, unit][use].astype(np.float64)
         before = np.zeros((len(s), 0)) if past is None else past[:, :, unit][use][:, ::-1]
-        w, alpha, r = _fit_unit(rate, s, before, prior_sd, binary, iterations)
-        filters[unit], excitation[unit], bias[unit] = w[1:], alpha, w[0]
-        if not binary:
-            slots[unit] = fit_slots(r, s)
-    return SpikeHistory(filters, excitation, bias, slots)
+        for name, felt, excites in zip(CANDIDATES, (before[:, :0], before, before), (False, False, True), strict=True):
+            candidates[name].append(_fit_unit(rate, s, felt, prior_sd, binary, iterations, excites=excites))
+    scores = {name: sum(fit.score for fit in fits) for name, fits in candidates.items()}
+    gains = {name: score - scores["none"] for name, score in scores.items()}
+    chosen = candidates[max(gains, key=lambda name: gains[name])]
+    history = SpikeHistory(
+        np.stack([fit.h for fit in chosen]),
+        np.stack([fit.alpha for fit in chosen]),
+        np.array([fit.b for fit in chosen]),
+        np.array([fit.slots for fit in chosen]),
+    )
+    return history, gains
+
+
+@dataclass(frozen=True)
+class _UnitFit:
+    """b, h, α and slots of a unit, and its log-likelihood less the number of parameters."""
+
+    b: float
+    h: np.ndarray
+    alpha: np.ndarray
+    slots: float
+    score: float
 
 
 def _fit_unit(
-    rate: np.ndarray, s: np.ndarray, before: np.ndarray, prior_sd: float, binary: bool, iterations: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(b, h), α and r of a unit from λ, counts, both of shape (entries,), and the counts ``before``, (entries, K)."""
+    rate: np.ndarray,
+    s: np.ndarray,
+    before: np.ndarray,
+    prior_sd: float,
+    binary: bool,
+    iterations: int,
+    *,
+    excites: bool,
+) -> _UnitFit:
+    """Fit a unit of λ and counts, both of shape (entries,), and of the counts ``before``, shape (entries, K).
+
+    Without ``excites``, α is zero.
+    """
     K = before.shape[1]
     # Without a past there is only the bias to learn from: such entries, the most, enter by their sums.
     with_past = (before > 0).sum(axis=1) > 0
     idle_rate, idle_events = rate[~with_past], s[~with_past]
     idle_spiked = idle_events > 0
     # Sums over entries are taken in single precision, which halves their time; what is solved for is not.
-    rate, s = rate[with_past].astype(np.float32), s[with_past].astype(np.float32)
+    rate, s_past = rate[with_past].astype(np.float32), s[with_past].astype(np.float32)
     before = before[with_past].astype(np.float32)
-    design = np.concatenate([np.ones((len(s), 1), np.float32), before], axis=1)
+    design = np.concatenate([np.ones((len(s_past), 1), np.float32), before], axis=1)
     lags = np.arange(1, K + 1)
     precision = np.concatenate([[1e-6], lags**0.5 / prior_sd**2])
     spikes_before = before.sum(axis=0) + PRIOR_SPIKES * lags**0.5
-    w, alpha = np.zeros(K + 1), np.full(K, 0.1 / max(K, 1))
+    w, alpha = np.zeros(K + 1), np.full(K, 0.1 / max(K, 1) if excites else 0.0)
     for _ in range(iterations):
         base = _gained(rate, w, before)
         r = base + before @ alpha.astype(np.float32)
-        events = _events(s, r) if binary else s
+        events = _events(s_past, r) if binary else s_past
         alpha_before = alpha
         alpha = alpha * (before.T @ (events / r)) / spikes_before
         alpha *= min(1.0, MAX_OFFSPRING / max(alpha.sum(), 1e-12))
         idle = idle_rate * np.exp(w[0])
         idle_sum = _events(idle_events, idle)[idle_spiked].sum() if binary else idle_events.sum()
         gradient = design.T @ (events * base / r - base) - precision * w
-        hessian = np.asarray((design * base[:, None]).T @ design, np.float64) + np.diag(precision)
+        information = np.asarray((design * base[:, None]).T @ design, np.float64)
+        information[0, 0] += idle.sum()
         gradient[0] += idle_sum - idle.sum()
-        hessian[0, 0] += idle.sum()
-        step = np.linalg.solve(hessian, gradient)
+        step = np.linalg.solve(information + np.diag(precision), gradient)
         w = w + step * min(1.0, 1.0 / max(np.abs(step).max(), 1e-12))
         if max(np.abs(step).max(), np.abs(alpha - alpha_before).max(initial=0)) < CONVERGED:
             break
     r = np.empty(len(with_past))
     r[~with_past] = idle_rate * np.exp(w[0])
     r[with_past] = _gained(rate, w, before) + before @ alpha.astype(np.float32)
-    return w, alpha, r
+    likelihood = xlogy(s, -np.expm1(-r)) - (1 - s) * r if binary else xlogy(s, r) - r
+    # The prior leaves the filter less than K parameters, and without excitation half of α is at its bound of zero.
+    num_parameters = np.trace(np.linalg.solve(information + np.diag(precision), information)) + K / 2 * excites
+    slots = 1.0 if binary else fit_slots(r, s)
+    return _UnitFit(w[0], w[1:], alpha, slots, float(likelihood.sum() - num_parameters))
 
 
 def _gained(rate: np.ndarray, w: np.ndarray, before: np.ndarray) -> np.ndarray:
