@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, poisson
 
-from spikeinterface_gen.observation.dispersion import fit_slots, mean_counts
-from spikeinterface_gen.observation.draw import draw_binomial, draw_poisson
+from spikeinterface_gen.observation.dispersion import Dispersion, fit_dispersion
+from spikeinterface_gen.observation.draw import draw_counts, draw_poisson
 
 
 @pytest.mark.parametrize("mean", [0.0, 1e-9, 0.02, 0.7, 3.0, 40.0, 499.0])
@@ -44,14 +44,14 @@ def test_a_count_depends_on_its_own_uniform_only():
 def test_bernoulli_is_the_poisson_count_clipped_at_one():
     rng = np.random.default_rng(2)
     expected, uniforms = rng.gamma(0.5, 1.0, (40, 50)), rng.uniform(size=(40, 50))
-    binary = draw_binomial(expected, 1, uniforms)
+    binary = draw_counts(expected, uniforms, Dispersion.of_slots(np.ones(50)))
     np.testing.assert_array_equal(binary, np.minimum(draw_poisson(expected, uniforms), 1))
     assert binary.dtype == np.uint8
 
 
 @pytest.mark.parametrize("bad", [-0.1, np.nan, np.inf])
 def test_expectations_that_are_none(bad):
-    for draw in (draw_poisson, lambda expected, u: draw_binomial(expected, 3, u)):
+    for draw in (draw_poisson, lambda expected, u: draw_counts(expected, u, Dispersion.of_slots([3, 3]))):
         with pytest.raises(ValueError, match="finite and not negative"):
             draw(np.array([0.1, bad]), np.array([0.5, 0.5]))
 
@@ -66,25 +66,67 @@ def test_too_large_expectations_and_other_shapes():
 @pytest.mark.parametrize("slots", [1, 3, 10])
 def test_slots_give_the_binomial_distribution_of_scipy(slots):
     uniforms = np.random.Generator(np.random.PCG64(4)).uniform(size=100_000)
-    counts = draw_binomial(np.full(uniforms.shape, 0.9), slots, uniforms)
+    dispersion = Dispersion.of_slots([slots])
+    counts = draw_counts(np.full((100_000, 1), 0.9), uniforms[:, None], dispersion)[:, 0]
     expected = binom.pmf(np.arange(slots + 1), slots, -np.expm1(-0.9 / slots))
     np.testing.assert_allclose(np.bincount(counts, minlength=slots + 1) / 100_000, expected, atol=0.006)
-    assert counts.mean() == pytest.approx(float(mean_counts(np.array(0.9), np.array(slots))), rel=0.01)
+    assert counts.mean() == pytest.approx(dispersion.mean(np.array([0.9]))[0], rel=0.01)
+    assert counts.var() == pytest.approx(dispersion.variance(np.array([0.9]))[0], rel=0.02)
 
 
 def test_slots_differ_between_units():
     uniforms = np.full((1, 3), 1 - 1e-9)
-    np.testing.assert_array_equal(
-        draw_binomial(np.full((1, 3), 2.0), np.array([1, 4, np.inf]), uniforms)[0, :2], [1, 4]
-    )
-    both = draw_binomial(np.full((1, 3), 2.0), np.array([1, 4, np.inf]), uniforms)[0, 2]
-    assert both == draw_poisson(np.full(1, 2.0), uniforms[0, :1])[0]
+    drawn = draw_counts(np.full((1, 3), 2.0), uniforms, Dispersion.of_slots([1, 4, np.inf]))[0]
+    np.testing.assert_array_equal(drawn[:2], [1, 4])
+    assert drawn[2] == draw_poisson(np.full(1, 2.0), uniforms[0, :1])[0]
 
 
 @pytest.mark.parametrize("slots", [1.0, 3.0, 8.0, np.inf])
 def test_number_of_slots_is_found_again(slots):
     rng = np.random.Generator(np.random.PCG64(5))
-    r = rng.uniform(0.3, 0.9, 40_000)
-    counts = draw_binomial(r, slots, rng.uniform(size=r.shape))
-    found = fit_slots(mean_counts(r, np.array(slots)), counts.astype(float))
+    r = rng.uniform(0.3, 0.9, (40_000, 1))
+    dispersion = Dispersion.of_slots([slots])
+    counts = draw_counts(r, rng.uniform(size=r.shape), dispersion)
+    found, gains = fit_dispersion(dispersion.mean(r)[:, 0], counts[:, 0].astype(float))
     assert found == slots or (slots == 8.0 and found in (6.0, 10.0))
+    # Slots say all there is to say.
+    np.testing.assert_allclose(gains, 1, atol=0.3)
+
+
+def test_gains_of_further_spikes_have_the_moments_that_are_drawn_and_are_found_again():
+    rng = np.random.Generator(np.random.PCG64(6))
+    gains = np.array([[0.4, 1.0, 1.0], [3.0, 1.0, 0.3], [1.0, 1.0, 1.0]])
+    dispersion = Dispersion(np.array([np.inf, np.inf, 4.0]), gains)
+    r = np.broadcast_to(rng.uniform(0.1, 1.2, (100_000, 1)), (100_000, 3))
+    counts = draw_counts(r, rng.uniform(size=r.shape), dispersion).astype(float)
+    assert counts.max(axis=0)[2] <= 4
+    # Whether a bin is empty does not depend on the gains.
+    np.testing.assert_allclose((counts == 0).mean(axis=0), np.exp(-r[:, 0]).mean(), atol=0.005)
+    np.testing.assert_allclose(counts.mean(axis=0), dispersion.mean(r).mean(axis=0), rtol=0.01)
+    noise = ((counts - dispersion.mean(r)) ** 2).mean(axis=0)
+    np.testing.assert_allclose(noise, dispersion.variance(r).mean(axis=0), rtol=0.03)
+    slots, found = fit_dispersion(r[:, 0], counts[:, 0])
+    assert np.isinf(slots) or slots > 5
+    if np.isinf(slots):
+        assert found[0] == pytest.approx(0.4, abs=0.03)
+    slots, found = fit_dispersion(r[:, 1], counts[:, 1])
+    assert np.isinf(slots)
+    assert found[:2] == pytest.approx([3.0, 1.0], abs=0.1)
+
+
+def test_few_spikes_say_nothing_about_gains():
+    rng = np.random.Generator(np.random.PCG64(7))
+    for _ in range(10):
+        r = np.full(3000, 0.02)
+        slots, gains = fit_dispersion(r, draw_poisson(r, rng.uniform(size=r.shape)).astype(float))
+        assert np.isinf(slots)
+        assert (gains == 1).all()
+
+
+def test_survival_is_that_of_scipy():
+    r = np.array([[1e-4, 0.3, 7.0]])
+    dispersion = Dispersion.of_slots([np.inf, np.inf, 5])
+    for k, above in enumerate(dispersion.survival(r), start=1):
+        p = -np.expm1(-7.0 / 5)
+        expected = [poisson.sf(k - 1, 1e-4), poisson.sf(k - 1, 0.3), binom.sf(k - 1, 5, p)]
+        np.testing.assert_allclose(above[0], expected, rtol=1e-6, atol=1e-15)

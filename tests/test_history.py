@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spikeinterface_gen.observation.dispersion import Dispersion
 from spikeinterface_gen.observation.history import MAX_LOG_GAIN, SpikeHistory, calibrate, fit_history
 from spikeinterface_gen.observation.likelihood import bernoulli_nll, poisson_nll
 from spikeinterface_gen.randomness import uniforms
@@ -22,7 +23,9 @@ def after_a_spike(history, rate):
 
 @pytest.mark.parametrize("binary", [False, True])
 def test_known_filters_are_found_again(binary):
-    true = SpikeHistory(FILTERS, NO_BURSTS, np.array([0.1, -0.2, 0.0]), np.full(3, 1.0 if binary else np.inf))
+    true = SpikeHistory(
+        FILTERS, NO_BURSTS, np.array([0.1, -0.2, 0.0]), Dispersion.of_slots(np.full(3, 1.0 if binary else np.inf))
+    )
     rates = 0.15 * np.exp(0.5 * np.sin(np.arange(100) / 9.0))[None, :, None] * np.ones((300, 1, 3))
     counts, _ = true.simulate(rates, draws(300, 103, 3))
     predicted = np.ones(counts.shape, bool)
@@ -40,7 +43,9 @@ def test_known_filters_are_found_again(binary):
 def test_bursts_of_a_slow_unit_are_found_again(binary):
     # A spike brings on 0.6 others, in a unit that fires in one bin of a hundred by itself: no factor could.
     alpha = np.array([[0.4, 0.2, 0.0]])
-    true = SpikeHistory(np.zeros((1, 3)), alpha, np.zeros(1), np.full(1, 1.0 if binary else np.inf))
+    true = SpikeHistory(
+        np.zeros((1, 3)), alpha, np.zeros(1), Dispersion.of_slots(np.full(1, 1.0 if binary else np.inf))
+    )
     rates = np.full((400, 200, 1), 0.01)
     counts, _ = true.simulate(rates, draws(400, 203, 1))
     assert counts.mean() == pytest.approx(0.01 / 0.4, rel=0.15 if not binary else 0.3)
@@ -61,7 +66,7 @@ def test_excitation_never_runs_away():
 
 def test_entries_that_are_not_predicted_do_not_matter():
     rates = np.full((40, 30, 2), 0.2)
-    true = SpikeHistory(np.full((2, 2), -3.0), np.zeros((2, 2)), np.zeros(2), np.full(2, np.inf))
+    true = SpikeHistory(np.full((2, 2), -3.0), np.zeros((2, 2)), np.zeros(2), Dispersion.of_slots(np.full(2, np.inf)))
     counts, _ = true.simulate(rates, draws(40, 32, 2))
     predicted = np.ones(counts.shape, bool)
     predicted[:, :, 1] = np.arange(30) % 3 > 0
@@ -84,7 +89,7 @@ def test_data_without_history_get_none():
 
 
 def test_calibrated_means_are_right_within_a_percent():
-    history = SpikeHistory(FILTERS, NO_BURSTS, np.zeros(3), np.full(3, np.inf))
+    history = SpikeHistory(FILTERS, NO_BURSTS, np.zeros(3), Dispersion.of_slots(np.full(3, np.inf)))
     rates = np.full((2000, 100, 3), 0.2)
     target = np.array([0.2, 0.2, 0.25])
     calibrated = calibrate(history, rates, draws(2000, 103, 3), target, np.ones((2000, 100), bool))
@@ -96,7 +101,9 @@ def test_calibrated_means_are_right_within_a_percent():
 
 def test_calibration_leaves_refractoriness():
     # Rates far below their target are raised by the bias, which must not push the filters out of effect.
-    history = SpikeHistory(np.array([[-1.5, 0.0]]), np.zeros((1, 2)), np.zeros(1), np.full(1, np.inf))
+    history = SpikeHistory(
+        np.array([[-1.5, 0.0]]), np.zeros((1, 2)), np.zeros(1), Dispersion.of_slots(np.full(1, np.inf))
+    )
     rates = np.full((500, 60, 1), 0.05)
     calibrated = calibrate(history, rates, draws(500, 62, 1), np.full(1, 0.2), np.ones((500, 60), bool))
     counts, expected = calibrated.simulate(rates, draws(500, 62, 1, seed=1))
@@ -106,7 +113,9 @@ def test_calibration_leaves_refractoriness():
 
 
 def test_free_runs_stay_bounded_for_ten_thousand_bins():
-    explosive = SpikeHistory(np.full((4, 10), 0.8), np.zeros((4, 10)), np.zeros(4), np.full(4, np.inf))
+    explosive = SpikeHistory(
+        np.full((4, 10), 0.8), np.zeros((4, 10)), np.zeros(4), Dispersion.of_slots(np.full(4, np.inf))
+    )
     counts, expected = explosive.simulate(np.full((1, 10_000, 4), 0.1), draws(1, 10_010, 4))
     assert expected.max() <= 0.1 * np.exp(MAX_LOG_GAIN) + 1e-6
     thousands = counts.reshape(10, 1000, 4).sum(axis=(1, 2))
@@ -114,7 +123,7 @@ def test_free_runs_stay_bounded_for_ten_thousand_bins():
 
 
 def test_trials_begin_as_they_go_on():
-    counts, _ = SpikeHistory(FILTERS[:1], NO_BURSTS[:1], np.zeros(1), np.full(1, np.inf)).simulate(
+    counts, _ = SpikeHistory(FILTERS[:1], NO_BURSTS[:1], np.zeros(1), Dispersion.of_slots(np.full(1, np.inf))).simulate(
         np.full((20_000, 8, 1), 0.3), draws(20_000, 11, 1)
     )
     means = counts.mean(axis=(0, 2))

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kstest
 
 from spikeinterface_gen.observation.count_model import CountModel
-from spikeinterface_gen.observation.dispersion import mean_counts
+from spikeinterface_gen.observation.dispersion import Dispersion
 from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.synchrony import (
     Synchrony,
@@ -20,6 +20,10 @@ from spikeinterface_gen.randomness import uniforms
 def model_of(correlation: np.ndarray, slots: float = np.inf) -> CountModel:
     num_units = len(correlation)
     return CountModel(SpikeHistory.none(num_units, slots), Synchrony(correlation))
+
+
+def poisson(num_units: int) -> Dispersion:
+    return Dispersion.of_slots(np.full(num_units, np.inf))
 
 
 def pairwise(num_units: int, pairs: dict[tuple[int, int], float]) -> np.ndarray:
@@ -52,9 +56,9 @@ def test_no_synchrony_changes_no_number():
 def test_expected_covariance_is_that_of_drawn_counts(slots, rate, wanted):
     rates = np.full((40, 1500, 2), rate, np.float32) * np.linspace(0.5, 1.5, 1500)[None, :, None].astype(np.float32)
     counts = model_of(pairwise(2, {(0, 1): wanted}), slots).draw(rates, 0, "test").astype(float)
-    expected = mean_counts(rates, np.full(2, slots))
+    expected = Dispersion.of_slots(np.full(2, slots)).mean(rates)
     covariance = np.full((2, 2), ((counts - expected)[..., 0] * (counts - expected)[..., 1]).mean())
-    found = _copula_correlation(covariance, rates[0], np.full(2, slots))[0, 1]
+    found = _copula_correlation(covariance, rates[0], Dispersion.of_slots(np.full(2, slots)))[0, 1]
     # Sparse counts say little about negative correlations, and few coincide by chance.
     assert found == pytest.approx(wanted, abs=0.12 if rate < 0.1 else 0.04)
 
@@ -73,7 +77,7 @@ def test_independent_units_are_found_to_be_so(num_units):
     for seed in range(6):
         counts, rates = recording(np.eye(num_units), seed)
         valid = np.ones(counts.shape[:2], bool)
-        synchrony = fit_synchrony(count_moments(counts, valid, 0), rates, valid, np.full(num_units, np.inf), 0)
+        synchrony = fit_synchrony(count_moments(counts, valid, 0), rates, valid, poisson(num_units), 0)
         found.append(np.abs(synchrony.correlation - np.eye(num_units)).max())
     # One may stand out of the noise by chance, and no more than a little.
     assert np.sum(np.array(found) > 0.01) <= 2
@@ -84,7 +88,7 @@ def test_sparse_units_cannot_exclude_each_other():
     # A covariance that no counts can have.
     r = np.full((100, 2), 0.002)
     impossible = np.array([[0.0, -1e-5], [-1e-5, 0.0]])
-    assert _copula_correlation(impossible, r, np.full(2, np.inf))[0, 1] > -0.6
+    assert _copula_correlation(impossible, r, poisson(2))[0, 1] > -0.6
 
 
 def test_pairs_and_shared_noise_are_recovered():
@@ -94,7 +98,7 @@ def test_pairs_and_shared_noise_are_recovered():
     np.fill_diagonal(truth, 1)
     counts, rates = recording(truth, 1)
     valid = np.ones(counts.shape[:2], bool)
-    found = fit_synchrony(count_moments(counts, valid, 0), rates, valid, np.full(rates.shape[2], np.inf), 0).correlation
+    found = fit_synchrony(count_moments(counts, valid, 0), rates, valid, poisson(rates.shape[2]), 0).correlation
     assert found[0, 1] == pytest.approx(0.8, abs=0.1)
     shared = found[10:, 10:][~np.eye(20, dtype=bool)]
     assert shared.mean() == pytest.approx(0.15, abs=0.05)
@@ -126,7 +130,7 @@ def test_silent_units_are_left_alone():
     counts, rates = recording(np.eye(5), 0)
     counts[:, :, 3] = 0
     valid = np.ones(counts.shape[:2], bool)
-    found = fit_synchrony(count_moments(counts, valid, 0), rates, valid, np.full(rates.shape[2], np.inf), 0).correlation
+    found = fit_synchrony(count_moments(counts, valid, 0), rates, valid, poisson(rates.shape[2]), 0).correlation
     assert np.array_equal(found[3], np.eye(5)[3])
 
 

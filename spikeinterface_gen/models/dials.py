@@ -19,8 +19,7 @@ from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.models.ldns_observation import draw_rates
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.observation.count_model import CountModel
-from spikeinterface_gen.observation.dispersion import mean_counts
-from spikeinterface_gen.observation.history import MAX_RATE, SpikeHistory, calibrate
+from spikeinterface_gen.observation.history import MAX_RATE, calibrate
 from spikeinterface_gen.observation.synchrony import Synchrony
 from spikeinterface_gen.randomness import resolve_seed, uniforms
 
@@ -64,7 +63,7 @@ def adjusted(
     correlation[num_given:], correlation[:, num_given:] = 0, 0
     correlation = correlation * correlation_gain
     np.fill_diagonal(correlation, 1)
-    history = SpikeHistory(*(values[source] for values in vars(history).values()))
+    history = history.of_units(source)
     result.population_ = _population_of(population, source, num_given)
     # So that a saved model is built again as it is, whatever its number of units would suggest.
     result.num_latents = networks.num_latents
@@ -72,7 +71,7 @@ def adjusted(
     if rate_gain != 1 or correlation_gain != 1 or len(source) > num_given:
         draws = count_model.variates(rates.shape, seed, "dials")
         expected = count_model.history.simulate(rates, draws)[1]
-        mean = mean_counts(expected, count_model.history.slots)[valid].mean(axis=0, dtype=np.float64)
+        mean = count_model.history.dispersion.mean(expected)[valid].mean(axis=0, dtype=np.float64)
         rates = _turn(
             chosen, rates[:, :, source], valid, correlation_gain, rate_gain * _ratio(mean[like], mean[source])
         )
@@ -118,7 +117,7 @@ def _of_units(networks: LDNSNetworks, source: np.ndarray) -> LDNSNetworks:
         inlet.weight.copy_(encoder.inlet.weight[:, index] * (number / len(source)))
         inlet.bias.copy_(encoder.inlet.bias)
         decoder.outlet, encoder.inlet = outlet, inlet
-        for name in ("history_filters", "history_excitation", "history_bias", "slots"):
+        for name in ("history_filters", "history_excitation", "history_bias", "slots", "count_gains"):
             setattr(result, name, getattr(networks, name)[index].clone())
         result.synchrony_correlation = networks.synchrony_correlation[index][:, index].clone()
     return result.eval()

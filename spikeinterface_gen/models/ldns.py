@@ -251,7 +251,7 @@ class LDNS(LDNSUses, GenerativeModel):
         # Only now does this model become another one: an error above leaves it as it was.
         self.networks_ = networks
         self.reports_ = reports
-        self.observation_ = observation
+        self.observation_: ObservationReport | None = observation
         self.num_steps_ = {name: (report.schedule, report.steps) for name, report in reports.items()}
         self.stage_metrics_ = metrics
         self.population_ = population

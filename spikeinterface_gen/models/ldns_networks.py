@@ -23,6 +23,7 @@ from spikeinterface_gen.models.tasks import chunks
 from spikeinterface_gen.nn.autoencoder import Autoencoder
 from spikeinterface_gen.nn.denoiser import DenoiserNetwork
 from spikeinterface_gen.observation.count_model import CountModel
+from spikeinterface_gen.observation.dispersion import NUM_GAINS, Dispersion
 from spikeinterface_gen.observation.history import MAX_RATE, SpikeHistory
 from spikeinterface_gen.observation.synchrony import Synchrony
 from spikeinterface_gen.randomness import normals
@@ -57,6 +58,7 @@ class LDNSNetworks(nn.Module):
     history_excitation: Tensor
     history_bias: Tensor
     slots: Tensor
+    count_gains: Tensor
     synchrony_correlation: Tensor
 
     def __init__(
@@ -100,21 +102,22 @@ class LDNSNetworks(nn.Module):
         self.register_buffer("history_excitation", torch.zeros(num_units, history_bins))
         self.register_buffer("history_bias", torch.zeros(num_units))
         self.register_buffer("slots", torch.full((num_units,), 1.0 if binary else math.inf))
+        self.register_buffer("count_gains", torch.ones(num_units, NUM_GAINS))
         self.register_buffer("synchrony_correlation", torch.eye(num_units, dtype=torch.float16))
 
     def count_model(self) -> CountModel:
         """What draws counts from expected counts."""
-        filters, excitation, bias, slots, correlation = (
+        filters, excitation, bias, slots, gains, correlation = (
             buffer.cpu().double().numpy()
             for buffer in (
                 *(self.history_filters, self.history_excitation, self.history_bias),
-                *(self.slots, self.synchrony_correlation),
+                *(self.slots, self.count_gains, self.synchrony_correlation),
             )
         )
         if not (filters.any() or excitation.any()):
             # Bins that do not feel the ones before are drawn all at once.
             filters, excitation = filters[:, :0], excitation[:, :0]
-        return CountModel(SpikeHistory(filters, excitation, bias, slots), Synchrony(correlation))
+        return CountModel(SpikeHistory(filters, excitation, bias, Dispersion(slots, gains)), Synchrony(correlation))
 
     def set_count_model(self, model: CountModel) -> None:
         """Store it; filters shorter than the buffer are padded with zeros."""
@@ -125,7 +128,8 @@ class LDNSNetworks(nn.Module):
             (self.history_filters[:, : history.num_bins], history.filters),
             (self.history_excitation[:, : history.num_bins], history.excitation),
             (self.history_bias, history.bias),
-            (self.slots, history.slots),
+            (self.slots, history.dispersion.slots),
+            (self.count_gains, history.dispersion.gains),
             (self.synchrony_correlation, model.synchrony.correlation),
         ):
             buffer.copy_(torch.from_numpy(values))

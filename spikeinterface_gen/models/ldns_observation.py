@@ -11,7 +11,6 @@ import numpy as np
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.observation.count_model import CountModel
-from spikeinterface_gen.observation.dispersion import mean_counts
 from spikeinterface_gen.observation.history import SpikeHistory, calibrate, fit_history
 from spikeinterface_gen.observation.synchrony import Synchrony, count_moments, fit_synchrony
 from spikeinterface_gen.randomness import uniforms
@@ -33,8 +32,8 @@ class ObservationReport:
     Attributes
     ----------
     counts : {"Poisson", "Bernoulli"}
-    num_slotted : int
-        Units whose counts vary less than Poisson ones would.
+    num_regular : int
+        Units whose counts vary by 5 % less than Poisson ones would, at their mean.
     history_gains_nats : dict of str to float
         Of each candidate for the spike history: its gain in log-likelihood over none, less its parameters.
     num_coupled : int
@@ -42,7 +41,7 @@ class ObservationReport:
     """
 
     counts: str
-    num_slotted: int
+    num_regular: int
     history_gains_nats: dict[str, float]
     num_coupled: int
 
@@ -54,7 +53,7 @@ class ObservationReport:
     def __str__(self) -> str:
         gains = ", ".join(f"{name} {gain:+.0f}" for name, gain in self.history_gains_nats.items())
         return (
-            f"{self.counts} counts, {self.num_slotted} units varying less than that; spike history: {self.history} "
+            f"{self.counts} counts, {self.num_regular} units varying less than that; spike history: {self.history} "
             f"(gain less parameters, in nats: {gains}); {self.num_coupled} units in synchrony"
         )
 
@@ -67,7 +66,7 @@ def fit_count_model(
     seed: int,
     seconds: float = np.inf,
 ) -> tuple[CountModel, ObservationReport]:
-    """Fit spike history and slots on recorded trials, then calibrate biases, and fit synchrony, on free runs.
+    """Fit spike history and dispersion on recorded trials, then calibrate biases, and fit synchrony, on free runs.
 
     Means and correlations of the free runs are those of all trials, the held-out ones included. With little time, in
     ``seconds``, fewer trials are looked at.
@@ -84,15 +83,16 @@ def fit_count_model(
     part = _some_trials(recorded, calibrated, seed)
     encoded = networks.expected_counts(networks.encode(part.counts, part.mask))
     _, expected = model.history.simulate(encoded, model.variates(encoded.shape, seed, "synchrony counts"))
-    synchrony = fit_synchrony(moments, expected, part.mask, history.slots, seed)
+    synchrony = fit_synchrony(moments, expected, part.mask, history.dispersion, seed)
     if len(synchrony.coupled):
         # What units share comes back through their histories.
         model = CountModel(model.history, synchrony)
         draws = model.variates(rates.shape, seed, "calibration counts")
         model = CountModel(calibrate(model.history, rates, draws, moments.mean, valid, iterations=4), synchrony)
-    num_slotted = 0 if networks.binary else int(np.isfinite(history.slots).sum())
+    variance_at_mean = history.dispersion.variance(moments.mean[None])[0] / np.maximum(moments.mean, 1e-12)
+    num_regular = 0 if networks.binary else int((variance_at_mean < 0.95).sum())
     counts = "Bernoulli" if networks.binary else "Poisson"
-    return model, ObservationReport(counts, num_slotted, gains, len(synchrony.coupled))
+    return model, ObservationReport(counts, num_regular, gains, len(synchrony.coupled))
 
 
 def recalibrated(networks: LDNSNetworks, counts: SpikeCounts, seed: int) -> CountModel:
@@ -105,7 +105,7 @@ def recalibrated(networks: LDNSNetworks, counts: SpikeCounts, seed: int) -> Coun
     draws = model.variates(rates.shape, seed, "calibration counts")
     _, expected = model.history.simulate(rates, draws)
     recorded = counts.counts[counts.mask].mean(axis=0, dtype=np.float64)
-    free = mean_counts(expected, model.history.slots)[valid].mean(axis=0, dtype=np.float64)
+    free = model.history.dispersion.mean(expected)[valid].mean(axis=0, dtype=np.float64)
     # Of units weighted by their spikes, since the means of quiet ones are known less well.
     if np.abs(free - recorded).sum() <= MEAN_TOLERANCE * recorded.sum():
         return model

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["MAX_EXPECTED_COUNTS", "draw_binomial", "draw_poisson"]
+from spikeinterface_gen.observation.dispersion import NUM_GAINS, Dispersion, further
+
+__all__ = ["MAX_EXPECTED_COUNTS", "draw_counts", "draw_poisson"]
 
 MAX_EXPECTED_COUNTS = 500.0
 """Largest expectation that :func:`draw_poisson` takes: beyond it, exp(−expectation) nears underflow."""
@@ -33,19 +35,19 @@ def draw_poisson(expected_counts: np.ndarray, uniforms: np.ndarray) -> np.ndarra
     ValueError
         If the shapes differ, or an expectation is negative, not finite or too large.
     """
-    return draw_binomial(expected_counts, np.inf, uniforms)
+    return draw_counts(expected_counts, uniforms)
 
 
-def draw_binomial(expected_counts: np.ndarray, slots: np.ndarray | float, uniforms: np.ndarray) -> np.ndarray:
-    """Draw counts of bins with so many slots; see :mod:`spikeinterface_gen.observation.dispersion`.
+def draw_counts(expected_counts: np.ndarray, uniforms: np.ndarray, dispersion: Dispersion | None = None) -> np.ndarray:
+    """Draw counts of bins; see :mod:`spikeinterface_gen.observation.dispersion`.
 
     Parameters
     ----------
-    expected_counts : array of float
-        r, between 0 and ``MAX_EXPECTED_COUNTS``; the expectation where slots are infinite.
-    slots : array of float or float
-        m, whole or infinite; broadcasts against ``expected_counts``.
-    uniforms : array of float, of the shape of ``expected_counts``
+    expected_counts : array of float, shape (…, units)
+        r, between 0 and ``MAX_EXPECTED_COUNTS``; the expectation of Poisson counts.
+    uniforms : array of float, of the same shape
+    dispersion : Dispersion, optional
+        Of the units. Default: Poisson.
 
     Returns, Raises
     ---------------
@@ -58,27 +60,24 @@ def draw_binomial(expected_counts: np.ndarray, slots: np.ndarray | float, unifor
             f"expected_counts holds {largest:.4g} spikes in a bin; at most {MAX_EXPECTED_COUNTS:g} are drawn. "
             "No neuron fires so much in a bin: bound the rates, or take shorter bins."
         )
-    probability = np.exp(-expected)
-    # Most bins are empty: only the others are looked at again.
-    left = np.flatnonzero(uniforms.reshape(-1) > probability.reshape(-1))
-    mean, u = expected.reshape(-1)[left], np.asarray(uniforms, np.float64).reshape(-1)[left]
-    probability = probability.reshape(-1)[left]
-    m = np.broadcast_to(np.asarray(slots, np.float64), expected.shape).reshape(-1)[left]
-    finite = np.isfinite(m)
-    # P(k) / P(k - 1) = odds · (m - k + 1) / (m k), with odds = m p / (1 - p); for infinite m, r / k.
-    odds = np.where(finite, np.where(finite, m, 1.0) * np.expm1(mean / m), mean)
-    cumulative = probability.copy()
+    # Most bins are empty: only the others are looked at again. A count of k or more has u > 1 − P(s ≥ k).
+    left = np.flatnonzero(uniforms.reshape(-1) > np.exp(-expected).reshape(-1))
+    r, v = expected.reshape(-1)[left], 1.0 - np.asarray(uniforms, np.float64).reshape(-1)[left]
+    slots, gains = np.inf, None
+    if dispersion is not None:
+        unit = left % expected.shape[-1]
+        slots = dispersion.slots[unit]
+        gains = dispersion.gains[unit] if dispersion.gained.any() else None
     counts = np.zeros(expected.size, np.uint16)
-    # Rounding may hold the sum below a uniform next to 1. No count lies 12 s.d. above its expectation.
-    for k in range(1, int(largest + 12 * np.sqrt(largest)) + 40):
-        if not left.size:
+    counts[left] = 1
+    above = -np.expm1(-r)
+    # Rounding may hold the probability above zero. No count lies 12 s.d. above its expectation.
+    for k, remaining in zip(range(1, int(largest + 12 * np.sqrt(largest)) + 40), further(r, slots), strict=False):
+        above = above * (1 - (remaining if gains is None else remaining ** gains[:, min(k, NUM_GAINS) - 1]))
+        holds = v < above
+        if not holds.any():
             break
-        counts[left] = k
-        probability *= odds / k * (1 - (k - 1) / m)
-        cumulative += probability
-        above = (u > cumulative) & (k < m)
-        left, odds, m, u = left[above], odds[above], m[above], u[above]
-        probability, cumulative = probability[above], cumulative[above]
+        counts[left[holds]] = k + 1
     if counts.max(initial=0) <= np.iinfo(np.uint8).max:
         counts = counts.astype(np.uint8)
     return counts.reshape(expected.shape)

@@ -34,8 +34,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import xlogy
 
-from spikeinterface_gen.observation.dispersion import fit_slots, mean_counts
-from spikeinterface_gen.observation.draw import draw_binomial
+from spikeinterface_gen.observation.dispersion import Dispersion, fit_dispersion
+from spikeinterface_gen.observation.draw import draw_counts
 
 __all__ = ["CANDIDATES", "SpikeHistory", "calibrate", "fit_history"]
 
@@ -64,20 +64,26 @@ class SpikeHistory:
         α: expected counts that a spike 1, 2, … bins ago adds.
     bias : array of float, shape (units,)
         b.
-    slots : array of float, shape (units,)
-        Of the distribution of counts about r: 1 for Bernoulli, infinite for Poisson.
+    dispersion : Dispersion
+        Of counts about r.
     """
 
     filters: np.ndarray
     excitation: np.ndarray
     bias: np.ndarray
-    slots: np.ndarray
+    dispersion: Dispersion
 
     @classmethod
     def none(cls, num_units: int, slots: float = np.inf) -> SpikeHistory:
         """Units that do not feel their past."""
         empty = np.zeros((num_units, 0))
-        return cls(empty, empty, np.zeros(num_units), np.full(num_units, slots))
+        return cls(empty, empty, np.zeros(num_units), Dispersion.of_slots(np.full(num_units, slots)))
+
+    def of_units(self, index: np.ndarray) -> SpikeHistory:
+        """That of some of the units."""
+        return SpikeHistory(
+            self.filters[index], self.excitation[index], self.bias[index], self.dispersion.of_units(index)
+        )
 
     @property
     def num_bins(self) -> int:
@@ -110,7 +116,7 @@ class SpikeHistory:
         K = self.num_bins
         if K == 0:
             expected = np.minimum(rates * np.exp(self.bias), MAX_RATE)
-            drawn = draw_binomial(expected, self.slots, uniforms)
+            drawn = draw_counts(expected, uniforms, self.dispersion)
             return (drawn if given is None else np.where(given[1], given[0], drawn)), expected
         trials, bins, units = rates.shape
         counts = np.zeros((trials, bins, units), np.float32)
@@ -122,7 +128,7 @@ class SpikeHistory:
         for t in range(K + bins):
             gain = np.exp(bias + np.minimum(log_gain[:, t], MAX_LOG_GAIN))
             r = np.minimum(rates[:, max(0, t - K)] * gain + added[:, t], MAX_RATE)
-            s = draw_binomial(r, self.slots, uniforms[:, t])
+            s = draw_counts(r, uniforms[:, t], self.dispersion)
             if given is not None and t >= K:
                 s = np.where(given[1][:, t - K], given[0][:, t - K], s)
             trial, unit = np.nonzero(s)
@@ -144,7 +150,7 @@ def fit_history(
     prior_sd: float = 0.5,
     iterations: int = 25,
 ) -> tuple[SpikeHistory, dict[str, float]]:
-    """Fit filters, excitation and biases by penalised likelihood, then the number of slots.
+    """Fit filters, excitation and biases by penalised likelihood, then the dispersion of counts.
 
     Parameters
     ----------
@@ -181,23 +187,28 @@ def fit_history(
     scores = {name: sum(fit.score for fit in fits) for name, fits in candidates.items()}
     gains = {name: score - scores["none"] for name, score in scores.items()}
     chosen = candidates[max(gains, key=lambda name: gains[name])]
+    dispersion = Dispersion.of_slots(np.full(num_units, 1.0 if binary else np.inf))
+    if not binary:
+        for unit, fit in enumerate(chosen):
+            s = counts[:, K:, unit][predicted[:, K:, unit]].astype(np.float64)
+            dispersion.slots[unit], dispersion.gains[unit] = fit_dispersion(fit.r.astype(np.float64), s)
     history = SpikeHistory(
         np.stack([fit.h for fit in chosen]),
         np.stack([fit.alpha for fit in chosen]),
         np.array([fit.b for fit in chosen]),
-        np.array([fit.slots for fit in chosen]),
+        dispersion,
     )
     return history, gains
 
 
 @dataclass(frozen=True)
 class _UnitFit:
-    """b, h, α and slots of a unit, and its log-likelihood less the number of parameters."""
+    """b, h, α and r, float32 of shape (entries,), of a unit, and its log-likelihood less the number of parameters."""
 
     b: float
     h: np.ndarray
     alpha: np.ndarray
-    slots: float
+    r: np.ndarray
     score: float
 
 
@@ -251,8 +262,7 @@ def _fit_unit(
     likelihood = xlogy(s, -np.expm1(-r)) - (1 - s) * r if binary else xlogy(s, r) - r
     # The prior leaves the filter less than K parameters, and without excitation half of α is at its bound of zero.
     num_parameters = np.trace(np.linalg.solve(information + np.diag(precision), information)) + K / 2 * excites
-    slots = 1.0 if binary else fit_slots(r, s)
-    return _UnitFit(w[0], w[1:], alpha, slots, float(likelihood.sum() - num_parameters))
+    return _UnitFit(w[0], w[1:], alpha, r.astype(np.float32), float(likelihood.sum() - num_parameters))
 
 
 def _gained(rate: np.ndarray, w: np.ndarray, before: np.ndarray) -> np.ndarray:
@@ -294,7 +304,7 @@ def calibrate(
     bias = history.bias.copy()
     for _ in range(iterations):
         _, expected = replace(history, bias=bias).simulate(rates, uniforms)
-        drawn = mean_counts(expected, history.slots)
+        drawn = history.dispersion.mean(expected)
         mean = drawn[valid].mean(axis=0, dtype=np.float64)
         # A silent unit has no rate to reach; its decoder already says next to none.
         moves = (target > 0) & (mean > 0)

@@ -36,9 +36,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import bdtr, ndtr, ndtri, pdtr
+from scipy.special import ndtr, ndtri
 
-from spikeinterface_gen.observation.dispersion import mean_counts
+from spikeinterface_gen.observation.dispersion import Dispersion
 from spikeinterface_gen.randomness import uniforms
 
 __all__ = ["Synchrony", "count_moments", "fit_synchrony"]
@@ -138,7 +138,7 @@ def count_moments(counts: np.ndarray, valid: np.ndarray, seed: int) -> CountMome
 
 
 def fit_synchrony(
-    recorded: CountMoments, expected: np.ndarray, valid: np.ndarray, slots: np.ndarray, seed: int
+    recorded: CountMoments, expected: np.ndarray, valid: np.ndarray, dispersion: Dispersion, seed: int
 ) -> Synchrony:
     """Find R, such that correlations of free runs become those of the recording, as far as these are known.
 
@@ -148,8 +148,8 @@ def fit_synchrony(
     expected : array, shape (trials, bins, units)
         r of free runs, with history.
     valid : array of bool, shape (trials, bins)
-    slots : array of float, shape (units,)
-        Of the distribution of counts about r.
+    dispersion : Dispersion
+        Of counts about r.
     seed : int
         Of the halvings and of the bins that stand for all.
 
@@ -163,11 +163,11 @@ def fit_synchrony(
     if num_groups < 2 or num_units < 2:
         return none
     r = expected[valid]
-    drawn = mean_counts(r, slots)
+    drawn = dispersion.mean(r)
     mean = drawn.mean(axis=0, dtype=np.float64)
     covariance = np.asarray((drawn - mean.astype(np.float32)).T @ (drawn - mean.astype(np.float32)), np.float64)
     covariance /= len(drawn)
-    noise_variance = (drawn * (1 - drawn / slots.astype(np.float32))).mean(axis=0, dtype=np.float64)
+    noise_variance = dispersion.variance(r).mean(axis=0, dtype=np.float64)
     sd = np.sqrt(np.diag(covariance) + noise_variance)
     scale = np.outer(np.maximum(sd, 1e-9), np.maximum(sd, 1e-9))
     difference = recorded.over(np.arange(num_groups)) - covariance / scale
@@ -183,7 +183,7 @@ def fit_synchrony(
     if not signal.any():
         return none
     order = np.argsort(uniforms(seed, "synchrony bins", 0, (len(r),)))[:MAX_SAMPLED_BINS]
-    return Synchrony(_positive_definite(_copula_correlation(signal * scale, r[order], slots)))
+    return Synchrony(_positive_definite(_copula_correlation(signal * scale, r[order], dispersion)))
 
 
 def _denoise(difference: np.ndarray, noise: np.ndarray, off_diagonal: np.ndarray) -> np.ndarray:
@@ -203,18 +203,19 @@ def _denoise(difference: np.ndarray, noise: np.ndarray, off_diagonal: np.ndarray
     return np.where(pairs, difference, low_rank) * off_diagonal
 
 
-def _copula_correlation(covariance: np.ndarray, r: np.ndarray, slots: np.ndarray) -> np.ndarray:
+def _copula_correlation(covariance: np.ndarray, r: np.ndarray, dispersion: Dispersion) -> np.ndarray:
     """R whose expected covariance over bins of expectations ``r``, shape (bins, units), is ``covariance``."""
     # Coefficients are functions of r alone: looked up on a grid fine enough that a step changes them by a per cent.
     grid = np.geomspace(MIN_EXPECTED, max(float(r.max()), 2 * MIN_EXPECTED), NUM_GRID)
     nearest = np.rint(np.interp(np.log(np.maximum(r, MIN_EXPECTED)), np.log(grid), np.arange(NUM_GRID))).astype(int)
     a = np.empty((NUM_TERMS, *r.shape), np.float32)
-    for m in np.unique(slots):
-        of_m = slots == m
-        a[:, :, of_m] = _hermite_coefficients(grid, float(m))[:, nearest[:, of_m]]
+    kinds, kind = np.unique(np.column_stack([dispersion.slots, dispersion.gains]), axis=0, return_inverse=True)
+    for k in range(len(kinds)):
+        units = np.flatnonzero(kind == k)
+        a[:, :, units] = _hermite_coefficients(grid, dispersion.of_units(units[:1]))[:, nearest[:, units]]
     terms = np.stack([of_order.T @ of_order / len(r) for of_order in a])
+    mean = dispersion.mean(r).astype(np.float64)
     # Counts are not negative, which bounds how far they can exclude each other.
-    mean = mean_counts(r, slots).astype(np.float64)
     covariance = np.maximum(covariance, -0.8 * (mean.T @ mean) / len(mean))
     low, high = np.full(covariance.shape, -MAX_CORRELATION), np.full(covariance.shape, MAX_CORRELATION)
     for _ in range(20):
@@ -227,14 +228,11 @@ def _copula_correlation(covariance: np.ndarray, r: np.ndarray, slots: np.ndarray
     return np.where(covariance == 0, 0, (low + high) / 2)
 
 
-def _hermite_coefficients(r: np.ndarray, slots: float) -> np.ndarray:
-    """a_n of counts of expectations ``r``, float32, shape (terms, *r.shape)."""
-    largest = float(r.max(initial=0))
-    num_counts = int(min(slots, int(largest + 6 * np.sqrt(largest)) + 3))
-    a = np.zeros((NUM_TERMS, *r.shape), np.float32)
-    for k in range(1, num_counts + 1):
-        below = pdtr(k - 1, r) if np.isinf(slots) else bdtr(k - 1, int(slots), -np.expm1(-r / slots))
-        theta = ndtri(np.clip(below, 1e-300, 1 - 1e-16))
+def _hermite_coefficients(r: np.ndarray, dispersion: Dispersion) -> np.ndarray:
+    """a_n of counts of expectations ``r``, shape (n,), of one unit, float32, shape (terms, n)."""
+    a = np.zeros((NUM_TERMS, len(r)), np.float32)
+    for above in dispersion.survival(r[:, None]):
+        theta = -ndtri(np.clip(above[:, 0], 1e-300, 1 - 1e-16))
         density = np.exp(-0.5 * theta**2) / np.sqrt(2 * np.pi)
         before, h = np.zeros_like(theta), np.ones_like(theta)
         for n in range(1, NUM_TERMS + 1):
