@@ -80,10 +80,8 @@ def fit_count_model(
     model = CountModel(history, Synchrony.none(train.num_units))
     draws = model.variates(rates.shape, seed, "calibration counts")
     model = CountModel(calibrate(history, rates, draws, moments.mean, valid), model.synchrony)
-    part = _some_trials(recorded, calibrated, seed)
-    encoded = networks.expected_counts(networks.encode(part.counts, part.mask))
-    _, expected = model.history.simulate(encoded, model.variates(encoded.shape, seed, "synchrony counts"))
-    synchrony = fit_synchrony(moments, expected, part.mask, history.dispersion, seed)
+    _, expected = model.history.simulate(rates, draws)
+    synchrony = fit_synchrony(moments, expected, valid, history.dispersion, seed)
     if len(synchrony.coupled):
         # What units share comes back through their histories.
         model = CountModel(model.history, synchrony)

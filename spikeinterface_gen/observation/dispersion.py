@@ -29,8 +29,8 @@ NUM_GAINS = 3
 """Gains of a second, of a third, and of every further spike."""
 
 CANDIDATES = np.array([1, 2, 3, 4, 5, 6, 8, 10, 14, 20])
-# Gains in log-likelihood, in nats, that slots, and gains, must bring over none.
-MIN_GAIN = 3.0
+# Gains in log-likelihood, in nats, that slots must bring over none, and gains over slots alone.
+MIN_GAIN_OF_SLOTS, MIN_GAIN_OF_GAINS = 3.0, 6.0
 MAX_PROBABILITY = 0.98
 # Further spikes, at a gain of one, that the prior of a gain is worth.
 PRIOR_SPIKES = 3.0
@@ -153,7 +153,7 @@ def fit_dispersion(r: np.ndarray, s: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def _fit_slots(mean: np.ndarray, s: np.ndarray) -> float:
-    best, most = np.inf, float((xlogy(s, mean) - mean - gammaln(s + 1)).sum()) + MIN_GAIN
+    best, most = np.inf, float((xlogy(s, mean) - mean - gammaln(s + 1)).sum()) + MIN_GAIN_OF_SLOTS
     for m in CANDIDATES[s.max(initial=0) <= CANDIDATES]:
         p = np.minimum(mean / m, MAX_PROBABILITY)
         ways = gammaln(m + 1) - gammaln(s + 1) - gammaln(m - s + 1)
@@ -187,7 +187,7 @@ def _fit_gains(r: np.ndarray, s: np.ndarray, slots: float) -> np.ndarray:
             g = (PRIOR_SPIKES + events) / (PRIOR_SPIKES + hazards.sum() + stayed[level])
         gains[level] = g = float(np.clip(g, *GAIN_RANGE))
         gained += np.log(np.expm1(-g * hazards) / np.expm1(-hazards)).sum() - (g - 1) * stayed[level]
-    return gains if gained > MIN_GAIN else ones
+    return gains if gained > MIN_GAIN_OF_GAINS else ones
 
 
 def _scale_to_occupied(r: np.ndarray, s: np.ndarray) -> float:
