@@ -130,3 +130,12 @@ def test_survival_is_that_of_scipy():
         p = -np.expm1(-7.0 / 5)
         expected = [poisson.sf(k - 1, 1e-4), poisson.sf(k - 1, 0.3), binom.sf(k - 1, 5, p)]
         np.testing.assert_allclose(above[0], expected, rtol=1e-6, atol=1e-15)
+
+
+def test_survival_ends_where_rounding_would_not():
+    dispersion = Dispersion(np.full(2, np.inf), np.array([[0.4, 0.4, 0.2], [1.0, 1.0, 3.0]]))
+    r = np.array([[50.0, 50.0]])
+    levels = np.stack([above[0] for above in dispersion.survival(r)])
+    assert len(levels) < 1000
+    assert (np.diff(levels, axis=0) <= 0).all()
+    assert levels[-1].max() < 1e-6

@@ -122,15 +122,18 @@ def further(r: np.ndarray, slots: np.ndarray | float) -> Iterator[np.ndarray]:
     m = np.asarray(slots, np.float64)
     finite = np.isfinite(m)
     odds = np.where(finite, np.where(finite, m, 1.0) * np.expm1(r / m), r)
-    at_least = -np.expm1(-r)
+    at_least = first = -np.expm1(-r)
     exactly = np.exp(-r) * odds
     k = 1
     while True:
-        ratio = np.divide(exactly, at_least, out=np.ones(np.shape(exactly)), where=(at_least > 0) & (k < m))
-        yield np.clip(ratio, 0.0, 1.0)
+        following = odds / (k + 1) * np.maximum(1 - k / m, 0)
+        # P(b = k + 1) / P(b = k) falls with k: a bound, and all there is where rounding has eaten the tail.
+        least = np.maximum(1 - following, 0)
+        ratio = np.divide(exactly, at_least, out=np.array(least), where=(at_least > 1e-12 * first) & (k < m))
+        yield np.clip(ratio, least, 1.0)
         at_least = at_least - exactly
+        exactly = exactly * following
         k += 1
-        exactly = exactly * (odds / k * np.maximum(1 - (k - 1) / m, 0))
 
 
 def fit_dispersion(r: np.ndarray, s: np.ndarray) -> tuple[float, np.ndarray]:

@@ -51,7 +51,7 @@ MIN_SPIKES = 20
 NUM_TERMS = 10
 MAX_CORRELATION = 0.95
 MAX_SAMPLED_BINS = 4000
-MIN_EXPECTED, NUM_GRID = 1e-5, 1024
+MIN_EXPECTED, NUM_GRID = 1e-5, 256
 # Well above what rounding to half precision, in which R is stored, can do to it.
 MIN_EIGENVALUE = 5e-3
 
@@ -205,14 +205,17 @@ def _denoise(difference: np.ndarray, noise: np.ndarray, off_diagonal: np.ndarray
 
 def _copula_correlation(covariance: np.ndarray, r: np.ndarray, dispersion: Dispersion) -> np.ndarray:
     """R whose expected covariance over bins of expectations ``r``, shape (bins, units), is ``covariance``."""
-    # Coefficients are functions of r alone: looked up on a grid fine enough that a step changes them by a per cent.
+    # Coefficients are functions of r alone: interpolated between those on a grid.
     grid = np.geomspace(MIN_EXPECTED, max(float(r.max()), 2 * MIN_EXPECTED), NUM_GRID)
-    nearest = np.rint(np.interp(np.log(np.maximum(r, MIN_EXPECTED)), np.log(grid), np.arange(NUM_GRID))).astype(int)
+    place = np.interp(np.log(np.maximum(r, MIN_EXPECTED)), np.log(grid), np.arange(NUM_GRID))
+    below = np.minimum(place.astype(int), NUM_GRID - 2)
+    share = (place - below).astype(np.float32)
     a = np.empty((NUM_TERMS, *r.shape), np.float32)
     kinds, kind = np.unique(np.column_stack([dispersion.slots, dispersion.gains]), axis=0, return_inverse=True)
-    for k in range(len(kinds)):
-        units = np.flatnonzero(kind == k)
-        a[:, :, units] = _hermite_coefficients(grid, dispersion.of_units(units[:1]))[:, nearest[:, units]]
+    tables = _hermite_coefficients(grid, Dispersion(kinds[:, 0], kinds[:, 1:]))
+    for unit, table in enumerate(tables[:, :, kind].transpose(2, 0, 1)):
+        low = below[:, unit]
+        a[:, :, unit] = table[:, low] + share[:, unit] * (table[:, low + 1] - table[:, low])
     terms = np.stack([of_order.T @ of_order / len(r) for of_order in a])
     mean = dispersion.mean(r).astype(np.float64)
     # Counts are not negative, which bounds how far they can exclude each other.
@@ -229,10 +232,11 @@ def _copula_correlation(covariance: np.ndarray, r: np.ndarray, dispersion: Dispe
 
 
 def _hermite_coefficients(r: np.ndarray, dispersion: Dispersion) -> np.ndarray:
-    """a_n of counts of expectations ``r``, shape (n,), of one unit, float32, shape (terms, n)."""
-    a = np.zeros((NUM_TERMS, len(r)), np.float32)
-    for above in dispersion.survival(r[:, None]):
-        theta = -ndtri(np.clip(above[:, 0], 1e-300, 1 - 1e-16))
+    """a_n of counts of expectations ``r``, shape (n,), of each unit, float32, shape (terms, n, units)."""
+    column = np.broadcast_to(r[:, None], (len(r), len(dispersion.slots)))
+    a = np.zeros((NUM_TERMS, *column.shape), np.float32)
+    for above in dispersion.survival(column):
+        theta = -ndtri(np.clip(above, 1e-300, 1 - 1e-16))
         density = np.exp(-0.5 * theta**2) / np.sqrt(2 * np.pi)
         before, h = np.zeros_like(theta), np.ones_like(theta)
         for n in range(1, NUM_TERMS + 1):
