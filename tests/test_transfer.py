@@ -121,9 +121,32 @@ def test_new_conditions_begin_without_effect(earlier):
     old = conditional.networks_.denoiser
     _, same = started(conditional, counts, ["side", "speed"])
     torch.testing.assert_close(same.denoiser(y, sigma, None, condition), old(y, sigma, None, condition))
-    for covariates in (None, ["speed"]):
+    counts = counts.with_covariates(block=np.arange(60) // 15)
+    for covariates in (None, ["speed"], ["block", "side"], {"side": None, "speed": "circular"}):
         _, other = started(conditional, counts, covariates)
         torch.testing.assert_close(other.denoiser(y, sigma), old(y, sigma))
+    # Of several, each by itself: the side is known still, the block says nothing yet.
+    _, other = started(conditional, counts, ["block", "side"])
+    drawn_for = other.conditions.of_counts(counts)
+    only_side = condition[0] * (torch.from_numpy(conditional.conditions_.groups[0]) == 0)
+    torch.testing.assert_close(
+        other.denoiser(y, sigma, None, (torch.from_numpy(drawn_for.constant), torch.from_numpy(drawn_for.varying))),
+        old(y, sigma, None, (only_side, torch.zeros_like(condition[1]))),
+    )
+
+
+def test_the_time_of_another_session_is_another():
+    timed, later = (session(t_starts_s=np.arange(60.0) * (k + 1)) for k in range(2))
+    model = LDNS(**SMALL).fit(timed, **QUICK)
+    settings = Start.of(model).completed(LDNS(**SMALL).settings())
+    weights = []
+    for counts in (timed, later):
+        conditions = Conditions.of(counts, None, True)
+        new = build_networks(settings, Population.of(counts, 20), False, conditions, seed=1)
+        Start.of(model).carry_over(new, counts)
+        weights.append(new.denoiser.network.constant_inlet.weight)
+    assert torch.equal(weights[0], model.networks_.denoiser.network.constant_inlet.weight)
+    assert not weights[1].any()
 
 
 def test_trials_of_other_lengths_keep_what_fits(earlier):

@@ -3,18 +3,17 @@
 Units of another session are other units, but how a population moves through its latents may well be the same. Carried
 over is what holds that:
 
-============================  ====================================================================================
-encoder, all but its inlet    always
-encoder's inlet, column of a  for the same units; others begin as in any fit, divided by the s.d. of their counts, and
-unit                          together drive the blocks as strongly as the old ones did
-decoder's scale and shift     always
-decoder's outlet, row of a    for the same units; others begin as in any fit, at the log of their mean rates
-unit
-denoiser                      where its tokens have as many bins
-its position embedding        where both are locked to trials of as many tokens
-its inlets of conditions      where the conditions are the same; others begin without effect
-history, synchrony, scales    never: they are fitted last, to what is there then
-============================  ====================================================================================
+=======================  ==========================================================================================
+encoder but its inlet    always
+inlet, unit by unit      for the same units; others begin as in any fit, divided by the s.d. of their counts, and
+                         drive the blocks together as strongly as the old ones did
+decoder but its outlet   always
+outlet, unit by unit     for the same units; others begin as in any fit, at the log of their mean rates
+denoiser                 where its tokens have as many bins
+its positions            where both are locked to trials of as many tokens
+its conditions           where covariates are the same; others, and trial time, begin without effect
+history, synchrony       never: they are fitted last, to what is there then
+=======================  ==========================================================================================
 """
 
 from __future__ import annotations
@@ -151,8 +150,9 @@ class Start:
             new.encoder.inlet.weight.copy_(old.encoder.inlet.weight[:, index].to(device))
             new.decoder.outlet.weight.copy_(old.decoder.outlet.weight[index].to(device))
             new.decoder.outlet.bias.copy_(old.decoder.outlet.bias[index].to(device))
-        same = _same_conditions(self.networks.conditions, networks.conditions)
-        _carry_over_denoiser(_denoiser(self.networks), _denoiser(networks), same)
+        _carry_over_denoiser(
+            _denoiser(self.networks), _denoiser(networks), self.networks.conditions, networks.conditions
+        )
 
     def _inlet_scale(self, weight: Tensor, counts: SpikeCounts) -> float:
         """Factor of the inlet of new units, ``weight``, that gives the blocks an input as large as they know."""
@@ -201,41 +201,61 @@ def _drive(weight: Tensor, sd: np.ndarray) -> float:
     return float(np.linalg.norm(weight.cpu().numpy() * sd))
 
 
-def _same_conditions(old: Conditions | None, new: Conditions | None) -> bool:
-    """Whether features mean the same: the same covariates, of the same kinds and categories, in the same order."""
-    meaning = [
-        None
-        if known is None
-        else [(c.name, c.kind, c.ndim, c.num_columns, c.categories, c.num_cosines) for c in known.covariates.values()]
-        for known in (old, new)
-    ]
-    return meaning[0] == meaning[1]
-
-
-def _carry_over_denoiser(old: DenoiserNetwork, new: DenoiserNetwork, same_conditions: bool) -> None:
+def _carry_over_denoiser(
+    old: DenoiserNetwork, new: DenoiserNetwork, known: Conditions | None, conditions: Conditions | None
+) -> None:
     if old.patch_size != new.patch_size:
         return
     for name in ("inlet", "noise_embedding", "blocks", "norm", "outlet"):
         getattr(new, name).load_state_dict(getattr(old, name).state_dict())
     if old.position is not None and new.position is not None and old.position.shape == new.position.shape:
         new.position.copy_(old.position)
-    inlets = ("constant_inlet", "constant_outlet", "varying_inlet")
-    if same_conditions:
-        for name in inlets:
-            if getattr(old, name, None) is not None:
-                getattr(new, name).load_state_dict(getattr(old, name).state_dict())
-        return
-    if old.constant_inlet is not None:
-        # What an unknown condition adds, from now on to all.
+    if new.constant_inlet is not None:
+        if old.constant_inlet is None:
+            new.constant_outlet.weight.zero_()
+            new.constant_outlet.bias.zero_()
+        else:
+            new.constant_outlet.load_state_dict(old.constant_outlet.state_dict())
+            new.constant_inlet.bias.copy_(old.constant_inlet.bias)
+            _carry_over_columns(old.constant_inlet, new.constant_inlet, known, conditions, varying=False)
+    elif old.constant_inlet is not None:
+        # What unknown conditions add.
         unknown = old.constant_outlet(nn.functional.silu(old.constant_inlet.bias))
         bias = cast(nn.Linear, new.noise_embedding[2]).bias
         bias.add_(unknown.to(bias.device))
-    # New conditions begin as unknown ones.
-    if new.constant_inlet is not None:
-        new.constant_outlet.weight.zero_()
-        new.constant_outlet.bias.zero_()
     if new.varying_inlet is not None:
-        new.varying_inlet.weight.zero_()
+        _carry_over_columns(old.varying_inlet, new.varying_inlet, known, conditions, varying=True)
+
+
+def _carry_over_columns(
+    old: nn.Linear | None, new: nn.Linear, known: Conditions | None, conditions: Conditions | None, *, varying: bool
+) -> None:
+    """Weights of the features of covariates that are the same; zero, as if unknown, for the others."""
+    new.weight.zero_()
+    before, now = _columns(known, varying), _columns(conditions, varying)
+    if old is None:
+        return
+    # (channels, bins of a token, features)
+    w_old, w_new = (
+        layer.weight.unflatten(1, (-1, sum(map(len, columns.values()))))
+        for layer, columns in ((old, before), (new, now))
+    )
+    for covariate in now.keys() & before.keys():
+        w_new[..., now[covariate]] = w_old[..., before[covariate]].to(w_new.device)
+
+
+def _columns(known: Conditions | None, varying: bool) -> dict[tuple, list[int]]:
+    """Features of each covariate, by what the covariate means; the time of another session is another."""
+    columns: dict[tuple, list[int]] = {}
+    covariates = [] if known is None else known.varying if varying else known.constant
+    start = 0
+    for c in covariates:
+        meaning: tuple = (c.name, c.kind, c.ndim, c.num_columns, tuple(c.categories))
+        if c.kind == "session_time":
+            meaning = (*meaning, *c.quantiles)
+        columns[meaning] = list(range(start, start + c.num_features))
+        start += c.num_features
+    return columns
 
 
 def _denoiser(networks: LDNSNetworks) -> DenoiserNetwork:
