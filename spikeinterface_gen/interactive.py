@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -124,8 +123,6 @@ class GeneratedWidget(BaseWidget):
         if source.longest_bins is None or source.bin_size_ms is None:
             raise ValueError("the model is not fitted; call model.fit(counts) first.")
         self._model = source.model
-        # Baselines draw lengths themselves.
-        self._takes_durations = "durations" in inspect.signature(self._model.sample).parameters
         self._bin_s = source.bin_size_ms / 1000.0
         self._longest_bins = source.longest_bins * (1 if source.trial_locked else _LONGER)
         self._max_units = max_units
@@ -157,17 +154,16 @@ class GeneratedWidget(BaseWidget):
         self.controls = {
             "seed": ipywidgets.IntSlider(
                 data_plot["seed"], 0, max(_LARGEST_SEED, data_plot["seed"]), description="seed"
-            )
-        }
-        if self._takes_durations:
-            self.controls["duration_s"] = ipywidgets.FloatSlider(
+            ),
+            "duration_s": ipywidgets.FloatSlider(
                 data_plot["duration_s"],
                 min=self._bin_s,
                 max=max(self._longest_bins * self._bin_s, data_plot["duration_s"]),
                 step=self._bin_s,
                 readout_format=".3g",
                 description="length (s)",
-            )
+            ),
+        }
         for name, options in self._conditions().items():
             given = data_plot["covariates"].get(name, _ANY)
             shown = [
@@ -228,25 +224,22 @@ class GeneratedWidget(BaseWidget):
 
     def _draw(self, asked: Mapping[str, Any], size: tuple[float, float]) -> None:
         """Draw a trial, and the figure of it."""
-        options: dict[str, Any] = {"seed": asked["seed"]}
-        if self._takes_durations:
-            options["durations"] = asked["duration_s"]
+        options: dict[str, Any] = {"seed": asked["seed"], "durations": asked["duration_s"]}
         if asked["covariates"] or self._conditions():
             options["covariates"] = {name: [value] for name, value in asked["covariates"].items()}
-        counts = self._model.sample(1, **options)
+        latents = None
+        if hasattr(self._model, "_sample_with_latents"):
+            counts, latents = self._model._sample_with_latents(1, **options)
+        else:
+            counts = self._model.sample(1, **options)
         order = np.argsort(-counts.rates_hz, kind="stable")[: self._max_units]
         edges_s = np.arange(counts.max_bins + 1) * self._bin_s
         with figure_style():
             figure = new_figure(*size)
-            if hasattr(self._model, "sample_latents"):
-                # The same seed: these are the latents and rates of the spikes.
-                latents, rates_hz = (
-                    self._model.sample_latents(1, **options)[0],
-                    self._model.sample_rates(1, **options)[0],
-                )
+            if latents is not None:
                 axes: Any = figure.subplots(3, 1, sharex=True, height_ratios=[1, 1.3, 1.5])
-                _latents(axes[0], latents, edges_s)
-                _rates(axes[1], rates_hz[:, order], edges_s)
+                _latents(axes[0], latents[0], edges_s)
+                _rates(axes[1], self._model.decode(latents)[0][:, order], edges_s)
                 _raster(axes[2], counts, order, edges_s)
             else:
                 _raster(figure.subplots(), counts, order, edges_s)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikeinterface_gen import SpikeCounts, is_synthetic, load_dataset, read_neo
+from spikeinterface_gen import SpikeCounts, is_synthetic, load_dataset, load_model, read_neo
 from spikeinterface_gen.cli import main
 from spikeinterface_gen.extractors import GenerativeRecordingExtractor
 
@@ -88,6 +88,105 @@ def test_generate_writes_what_the_name_asks_for(folder, synthetic, capsys):
         assert code == 2
         assert words in err
     assert not (folder / "b").exists()
+
+
+@pytest.fixture(scope="module")
+def behaving(folder) -> Path:
+    """A session of trials on two sides, and a model of that, which started from the other one."""
+    rng = np.random.default_rng(0)
+    side = np.array(["left", "right"])[np.arange(48) % 2]
+    counts = SpikeCounts(
+        rng.poisson(np.where(side == "right", 0.6, 0.1)[:, None, None], (48, 30, 6)),
+        10.0,
+        covariates={
+            "side": side,
+            "rewarded": np.arange(48) % 3 == 0,
+            "contrast": rng.uniform(size=48),
+            "angle": rng.uniform(-3, 3, 48),
+            "place": rng.normal(size=(48, 2)),
+        },
+        t_starts_s=np.arange(48.0),
+    )
+    counts.to_nwb(folder / "behaving.nwb")
+    arguments = ["fit", folder / "behaving.nwb", folder / "behaving", "--num-steps", 25, "--quiet", "--train-share", 1]
+    asked = [
+        "--covariates",
+        "side",
+        "rewarded",
+        "contrast",
+        "angle=circular",
+        "place",
+        "--start-from",
+        folder / "model",
+    ]
+    assert main([str(a) for a in (*arguments, *asked)]) == 0
+    return folder / "behaving"
+
+
+def test_fit_learns_covariates_and_starts_from_another_model(folder, behaving, capsys):
+    model, earlier = load_model(behaving), load_model(folder / "model")
+    kinds = {name: covariate.kind for name, covariate in model.conditions_.covariates.items()}
+    assert kinds.pop("session_time_s") == "session_time"
+    assert list(kinds.values()) == ["categorical", "categorical", "continuous", "circular", "continuous"]
+    assert model.started_from_.sha256 == earlier.sha256()
+    code, out, _ = run(
+        capsys, "fit", folder / "behaving.nwb", folder / "timeless", "--num-steps", 1, "--no-session-time", "--json",
+        "--quiet",
+    )  # fmt: skip
+    assert code == 0
+    assert (json.loads(out)["conditions"], json.loads(out)["started_from"]) == ([], None)
+    code, _, err = run(capsys, "generate", folder / "timeless", folder / "no", "--trials", 2, "--session", "--quiet")
+    assert code == 2
+    assert "--session and --guidance need a conditional model" in err
+    for arguments, words in (
+        (["--covariates", "colour"], "--covariates colour: the data have no such covariate; they have side"),
+        (["--covariates", "angle=round"], "--covariates angle=round: the kind must be one of categorical"),
+        (["--start-from", "nothing"], "--start-from nothing: there is no folder"),
+        (
+            ["--start-from", folder / "model", "--num-latents", 7],
+            "start_from has num_latents=4; this LDNS has num_latents=7",
+        ),
+    ):
+        code, _, err = run(capsys, "fit", folder / "behaving.nwb", folder / "no", "--quiet", *arguments)
+        assert code == 2
+        assert words in err
+    assert not (folder / "no").exists()
+
+
+def test_generate_draws_for_conditions(folder, behaving, capsys):
+    def drawn(name, *conditions):
+        arguments = ("generate", behaving, folder / name, "--trials", 6, "--seed", 1, "--quiet", *conditions)
+        code, _, err = run(capsys, *arguments)
+        return err if code else SpikeCounts.from_nwb(folder / name, 10.0)
+
+    asked = {"side": "right", "rewarded": "true", "contrast": 0.5, "angle": -1, "place": "0.1,-0.2"}
+    conditions = [word for name, value in asked.items() for word in ("--condition", f"{name}={value}")]
+    counts = drawn("for_all.nwb", *conditions, "--guidance", 1.2)
+    expected = load_model(behaving).sample(
+        6,
+        covariates={"side": "right", "rewarded": True, "contrast": 0.5, "angle": -1, "place": [0.1, -0.2]},
+        guidance=1.2,
+        seed=1,
+    )
+    assert np.array_equal(counts.counts, expected.counts)
+    assert set(counts.covariates["side"]) == {"right"}
+    times = load_model(behaving).sample(6, session=True, seed=1).covariates["session_time_s"]
+    np.testing.assert_allclose(drawn("timed.nwb", "--session").covariates["session_time_s"], times)
+    for arguments, words in (
+        (["--condition", "side"], "--condition side: expected NAME=VALUE; the model knows side (categorical"),
+        (["--condition", "colour=red"], "--condition colour=red: the model was fitted without 'colour'; it knows side"),
+        (["--condition", "side=up"], "--condition side=up: covariates['side'] is 'up' in trial 0; the model has seen"),
+        (["--condition", "contrast=high"], "--condition contrast=high: expected a number (continuous, 0"),
+        (
+            ["--condition", "contrast=90"],
+            "--condition contrast=90: covariates['contrast'] is 90 in trial 0; the model saw",
+        ),
+        (["--condition", "place=1"], "--condition place=1: covariates['place'] must have shape"),
+        (["--session", "--condition", "session_time_s=3"], "--session sets it already"),
+        (["--guidance", -1], "--guidance must be a number of at least 0; got -1"),
+    ):
+        assert words in drawn("no.nwb", *arguments)
+    assert not (folder / "no.nwb").exists()
 
 
 def test_validate_compares_with_the_trials_that_fit_left_out(folder, synthetic, capsys):

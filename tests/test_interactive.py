@@ -36,6 +36,14 @@ def test_the_figure_shows_latents_rates_and_every_spike(model_of_windows):
     assert "LDNS, seed 4" in raster.get_title(loc="left")
 
 
+def test_latents_are_sampled_once_for_a_figure(model_of_windows, monkeypatch):
+    networks, calls = model_of_windows.networks_, []
+    sample_latents = networks.sample_latents
+    monkeypatch.setattr(networks, "sample_latents", lambda *a, **k: calls.append(a) or sample_latents(*a, **k))
+    plot_generated(model_of_windows, duration_s=1.0, backend="matplotlib")
+    assert len(calls) == 1
+
+
 def test_moving_a_slider_redraws_at_once(widget, model_of_windows):
     before = _picture(widget)
     widget.controls["seed"].value = 7
@@ -54,7 +62,7 @@ def test_moving_a_slider_redraws_at_once(widget, model_of_windows):
 def test_baselines_show_their_spikes():
     counts = SpikeCounts(np.random.default_rng(0).poisson(0.3, (20, 30, 5)), 10.0)
     widget = plot_generated(PSTHPoisson().fit(counts), max_units=3, display=False)
-    assert list(widget.controls) == ["seed"]
+    assert list(widget.controls) == ["seed", "duration_s"]
     widget.controls["seed"].value = 2
     (raster,) = widget.figure.axes
     fastest = np.sort(widget.counts.counts.sum(axis=(0, 1)))[-3:].sum()
@@ -87,7 +95,7 @@ class Conditional:
             }
         )
 
-    def sample(self, num_trials, *, covariates=None, seed=None):
+    def sample(self, num_trials, *, durations=None, covariates=None, seed=None):
         self.asked = covariates
         spikes = np.zeros((num_trials, 20, 5), dtype=int)
         spikes[:, 3] = 100 if covariates.get("side") == ["right"] else 10
@@ -97,7 +105,7 @@ class Conditional:
 def test_conditions_have_sliders_of_their_values():
     model = Conditional()
     widget = plot_generated(model, covariates={"speed": 1.0}, display=False)
-    assert list(widget.controls) == ["seed", "side", "speed"]
+    assert list(widget.controls) == ["seed", "duration_s", "side", "speed"]
     assert model.asked == {"speed": [1.0]}
     assert widget.counts.counts.max() == 10
     widget.controls["side"].value = "right"

@@ -61,7 +61,11 @@ def test_shapes_and_units(model, counts):
     assert rates.shape == counts.counts.shape
     # Hz: counts of 0.3 in 10 ms are about 30 Hz.
     assert rates.mean() == pytest.approx(counts.rates_hz.mean(), rel=0.2)
-    assert model.sample_rates(3, seed=0).shape == (3, 20, 24)
+    drawn = model.sample_rates(3, seed=0)
+    assert drawn.shape == (3, 20, 24)
+    np.testing.assert_allclose(model.decode(model.sample_latents(3, seed=0)), drawn, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"latents must have shape \(trials, bins, 6\); got \(20, 6\)"):
+        model.decode(latents[0])
 
 
 def test_samples_say_what_they_are(model, counts):

@@ -9,6 +9,8 @@ from spikeinterface_gen import LDNS, SpikeCounts, bits_per_spike
 from spikeinterface_gen.diffusion.denoise import GaussianDenoiser
 from spikeinterface_gen.diffusion.posterior import GaussianCovariance, posterior_denoiser
 from spikeinterface_gen.diffusion.sample import angular
+from spikeinterface_gen.observation.count_model import CountModel
+from spikeinterface_gen.observation.synchrony import Synchrony
 
 SMALL = {"channels": 32, "num_blocks": 2, "denoiser_channels": 32, "denoiser_blocks": 1, "history_bins": 3}
 BINS, UNITS = 20, 16
@@ -50,6 +52,24 @@ def test_dials_at_rest_change_nothing(model):
     same = model.adjusted()
     assert same.sha256() == model.sha256()
     assert same.sample(3, seed=1) == model.sample(3, seed=1)
+
+
+def test_synchrony_that_is_almost_singular_is_kept_at_rest_and_grows_with_the_gain(model):
+    # Three units that share almost all within a bin, as what a sorter split does.
+    correlation = np.eye(UNITS)
+    correlation[:3, :3] = 0.5 + 0.5 * np.eye(3)
+    correlation[0, 1] = correlation[1, 0] = 0.998
+    learned = model.adjusted()
+    count_model = learned.networks_.count_model()
+    learned.networks_.set_count_model(CountModel(count_model.history, Synchrony(correlation)))
+    assert learned.adjusted().sha256() == learned.sha256()
+    few = learned.adjusted(unit_ids=[f"u{k}" for k in (2, 0, 1, 5)])
+    kept = learned.networks_.synchrony_correlation
+    assert torch.equal(few.networks_.synchrony_correlation, kept[[2, 0, 1, 5]][:, [2, 0, 1, 5]])
+    louder = learned.adjusted(correlation_gain=1.4).networks_.count_model().synchrony.correlation
+    assert 0.6 < louder[0, 2] < 0.75
+    assert np.linalg.eigvalsh(louder)[0] > 0
+    np.testing.assert_allclose(np.diag(louder), 1)
 
 
 def test_correlation_gain_scales_log_rates_and_keeps_mean_rates(model):

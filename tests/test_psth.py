@@ -57,6 +57,30 @@ def test_trials_of_different_lengths():
     assert set(model.sample(30, seed=0).num_bins) == {20, 40}
 
 
+def test_durations():
+    _, counts = bump(40)
+    model = PSTHPoisson().fit(counts)
+    drawn = model.sample(4, durations=[0.1, 0.4, 0.05, 0.2], seed=2)
+    assert drawn.num_bins.tolist() == [10, 40, 5, 20]
+    np.testing.assert_array_equal(model.sample(4, durations=0.1, seed=2).counts[0], drawn.counts[0, :10])
+    np.testing.assert_array_equal(model.sample(2, seed=2).counts[1], drawn.counts[1])
+    with pytest.raises(
+        ValueError, match=r"durations go up to 0\.5 s; this model is locked to trials of at most 0\.4 s"
+    ):
+        model.sample(2, durations=0.5)
+    windows = SpikeCounts(counts.counts, 10.0, trial_locked=False)
+    longer = PSTHPoisson(0.0).fit(windows).sample(2000, durations=0.45, seed=0)
+    np.testing.assert_allclose(longer.counts[:, 40:].mean((0, 1)), windows.counts.mean((0, 1)), atol=0.03)
+
+
+def test_models_say_what_they_are():
+    counts = bump(20)[1]
+    assert repr(PSTHPoisson()) == "PSTHPoisson(smoothing_bins=None), not fitted"
+    assert repr(PSTHPoisson(2.0).fit(counts)) == "PSTHPoisson of 12 units, 40 bins of 10 ms, smoothed by 2 bins"
+    assert repr(HomogeneousPoisson()) == "HomogeneousPoisson(), not fitted"
+    assert repr(HomogeneousPoisson().fit(counts)).endswith("12 units, 40 bins of 10 ms, constant rates")
+
+
 def test_silent_units_and_single_trials_work():
     values = bump(1)[1].counts.copy()
     values[:, :, 3] = 0
@@ -70,5 +94,5 @@ def test_misuse_is_an_error():
         PSTHPoisson().sample(1)
     with pytest.raises(ValueError, match="smoothing_bins must not be negative"):
         PSTHPoisson(-1.0).fit(bump(3)[1])
-    with pytest.raises(ValueError, match="num_trials must be at least 1"):
+    with pytest.raises(ValueError, match="num_trials must be a positive integer; got 0"):
         PSTHPoisson().fit(bump(3)[1]).sample(0)

@@ -10,9 +10,9 @@ from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.synchrony import (
     Synchrony,
     _copula_correlation,
-    _positive_definite,
     count_moments,
     fit_synchrony,
+    positive_definite,
 )
 from spikeinterface_gen.randomness import uniforms
 
@@ -119,11 +119,11 @@ def test_moments_leave_padding_out():
 
 def test_impossible_correlations_become_possible_ones():
     impossible = pairwise(3, {(0, 1): 0.9, (1, 2): 0.9, (0, 2): -0.9})
-    possible = _positive_definite(impossible)
+    possible = positive_definite(impossible)
     assert np.linalg.eigvalsh(possible).min() > 0
     assert np.allclose(np.diag(possible), 1)
     fine = pairwise(3, {(0, 1): 0.5})
-    assert np.array_equal(_positive_definite(fine), fine)
+    assert np.array_equal(positive_definite(fine), fine)
 
 
 def test_silent_units_are_left_alone():

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from spikeinterface_gen.cli.conditions import covariates_to_learn, options_of_sample
 from spikeinterface_gen.cli.inputs import (
     ReadOptions,
     is_model_folder,
@@ -37,16 +38,24 @@ def fit(options: Namespace) -> Result:
     if folder.exists() and not (options.overwrite and is_model_folder(folder)):
         remedy = "pass --overwrite to replace it" if is_model_folder(folder) else "it is no model; name another folder"
         raise FileExistsError(f"{options.model} exists; {remedy}.")
+    start: Any = None if options.start_from is None else _start(options.start_from)
     counts = read_counts(options.data, _read_options(options))
+    covariates = covariates_to_learn(options.covariates, counts)
     train, held_out = train_and_held_out(counts, options.train_share, options.split, options.split_seed)
     say(f"{counts}\nfit on {len(train)} trials; {0 if held_out is None else len(held_out)} are held out")
 
     from spikeinterface_gen.models.ldns import LDNS
 
+    settings = {} if start is None else start.settings()
+    if options.num_latents is not None:
+        settings["num_latents"] = options.num_latents
     started = time.monotonic()
     with redirect_stdout(sys.stderr):  # progress is not the result
-        model = LDNS(options.num_latents).fit(
+        model = LDNS(**settings).fit(
             train,
+            covariates=covariates,
+            session_time=not options.no_session_time,
+            start_from=start,
             seed=options.seed,
             max_minutes=options.max_minutes,
             num_steps=options.num_steps,
@@ -64,6 +73,8 @@ def fit(options: Namespace) -> Result:
         "trained_on": len(train),
         "held_out": 0 if held_out is None else len(held_out),
         "seconds": round(time.monotonic() - started, 1),
+        "conditions": [] if model.conditions_ is None else list(model.conditions_.covariates),
+        "started_from": None if model.started_from_ is None else model.started_from_.sha256,
         "num_steps": model.num_steps_,
         "stage_metrics": json.loads(metrics.to_json(orient="index")),
     }
@@ -91,10 +102,12 @@ def generate(options: Namespace) -> Result:
     from spikeinterface_gen.randomness import resolve_seed
 
     seed = resolve_seed(options.seed)
-    say(f"drawing {options.trials} trials with seed {seed}")
     model: Any = load_model(options.model)
-    durations = {} if options.duration_s is None else {"durations": options.duration_s}
-    counts: SpikeCounts = model.sample(options.trials, seed=seed, **durations)
+    asked = options_of_sample(model, options.trials, options.condition, options.session, options.guidance)
+    if options.duration_s is not None:
+        asked["durations"] = options.duration_s
+    say(f"drawing {options.trials} trials with seed {seed}")
+    counts: SpikeCounts = model.sample(options.trials, seed=seed, **asked)
     unit_ids = None if options.units is None else _unit_ids(counts.unit_ids, options.units)
     say(f"{counts}")
     if spikes_only:
@@ -285,6 +298,16 @@ def _described(counts: SpikeCounts) -> dict[str, Any]:
         "covariates": sorted(counts.covariates),
         "unit_properties": sorted(counts.unit_properties),
     } | {name: known[name] for name in ("model", "model_sha256", "seed", "versions") if name in known}
+
+
+def _start(name: str) -> Any:
+    """The model that a fit starts from."""
+    from spikeinterface_gen.models import load_model
+
+    try:
+        return load_model(name)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"--start-from {name}: {error}") from None
 
 
 def _key(file: str | None) -> str | None:

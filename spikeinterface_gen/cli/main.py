@@ -115,7 +115,9 @@ def _fit(commands: Any) -> None:
         "learn a model from recorded trials",
         _DATA,
         "  spikeinterface-gen fit steinmetz2019 my_model --min-rate-hz 1 --max-minutes 4\n"
-        "  spikeinterface-gen fit continuous.nwb my_model --window-s 2 --bin-size-ms 20",
+        "  spikeinterface-gen fit continuous.nwb my_model --window-s 2 --bin-size-ms 20\n"
+        "  spikeinterface-gen fit session.nwb my_model --covariates side contrast target_angle=circular\n"
+        "  spikeinterface-gen fit today.nwb my_model --start-from yesterday --max-minutes 2",
     )
     parser.add_argument("data", metavar="DATA", help="recorded spikes")
     parser.add_argument("model", metavar="MODEL", help="folder for the model")
@@ -123,6 +125,22 @@ def _fit(commands: Any) -> None:
     parser.add_argument("--num-steps", type=int, metavar="N", help="optimiser steps of every stage, instead of a time")
     parser.add_argument(
         "--num-latents", type=int, metavar="N", help="dimensions of the latents (default: from the data)"
+    )
+    parser.add_argument(
+        "--covariates",
+        nargs="+",
+        metavar="NAME",
+        help="learn to draw trials for these; NAME=KIND where values do not tell whether it is categorical, continuous "
+        "or circular (angles in radians)",
+    )
+    parser.add_argument(
+        "--no-session-time", action="store_true", help="do not learn how trials change with the time of the session"
+    )
+    parser.add_argument(
+        "--start-from",
+        metavar="MODEL",
+        help="begin with this model, of another session perhaps, and with its settings: a folder, or the name of a "
+        "bundled one",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the fit (default: 0)")
     parser.add_argument("--accelerator", default="auto", help="as Lightning takes it: auto, cpu, gpu (default: auto)")
@@ -141,13 +159,30 @@ def _generate(commands: Any) -> None:
         "spikeinterface_gen.GenerativeRecordingExtractor. With a suffix it becomes spikes alone: .nwb, or .nix, .mat\n"
         "or .pkl for Neo.",
         "  spikeinterface-gen generate my_model recording --trials 100 --seed 1 --set noise_level_uv=10\n"
-        "  spikeinterface-gen generate my_model synthetic.nwb --trials 500 --watermark-key-file key.txt",
+        "  spikeinterface-gen generate my_model synthetic.nwb --trials 500 --watermark-key-file key.txt\n"
+        "  spikeinterface-gen generate my_model left.nwb --trials 200 --condition side=left --condition contrast=0.5",
     )
     parser.add_argument("model", metavar="MODEL", help="folder of a model, or the name of a bundled one")
     parser.add_argument("output", metavar="OUTPUT", help="folder or file to write")
     parser.add_argument("--trials", type=int, required=True, metavar="N", help="number of trials")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed, the same result (default: a fresh one)")
     parser.add_argument("--duration-s", type=float, metavar="S", help="length of the trials (default: as in the data)")
+    parser.add_argument(
+        "--condition",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="draw trials for this value of a covariate that the model was fitted with: a number, a category, or "
+        "numbers with commas between them; may be repeated; covariates not named are left to the model (default: those "
+        "of recorded trials drawn at random)",
+    )
+    parser.add_argument("--session", action="store_true", help="follow the slow changes of the recorded session")
+    parser.add_argument(
+        "--guidance",
+        type=float,
+        metavar="G",
+        help="weight of the conditions: above 1, trials are more typical of them and less varied (default: 1)",
+    )
     parser.add_argument("--units", nargs="+", metavar="ID", help="render these units only")
     parser.add_argument("--gap-s", type=float, default=0.0, metavar="S", help="pause between trials (default: 0)")
     parser.add_argument(

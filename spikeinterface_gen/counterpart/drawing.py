@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,6 @@ from spikeinterface_gen.counts import SpikeCounts
 
 __all__ = ["Source", "check_units", "draw", "source_of"]
 
-# Models that draw the lengths of trials themselves are asked for up to so many times as many trials as are needed.
-_MOST_MORE = 64
-
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -25,7 +21,7 @@ class Source:
     Attributes
     ----------
     model : object
-        Has ``sample`` and, where it is not fitted yet, ``fit``.
+        Has ``sample``, which takes ``durations`` and ``seed``, and, where it is not fitted yet, ``fit``.
     fitted : bool
     unit_ids : array, shape (units,), or None
     bin_size_ms : float or None
@@ -114,7 +110,7 @@ def draw(
     model : object
         Fitted.
     num_bins : array of int, shape (trials,)
-        Their lengths; a drawn trial may be longer.
+        Their lengths.
     bin_size_ms : float
         Width of its bins in ms.
     unit_ids : array, shape (units,)
@@ -124,29 +120,8 @@ def draw(
         Covariates of the trials; a model that is conditioned on some of them draws for these.
     """
     conditions = getattr(model, "conditions_", None)
-    options: dict[str, Any] = {"seed": seed}
+    options: dict[str, Any] = {"durations": num_bins * (bin_size_ms / 1000.0), "seed": seed}
     if conditions is not None:
         options["covariates"] = {name: known[name] for name in conditions.covariates if name in known}
-    if "durations" in inspect.signature(model.sample).parameters:
-        drawn = model.sample(len(num_bins), durations=num_bins * (bin_size_ms / 1000.0), **options)
-    else:
-        drawn = _long_enough(model, num_bins, seed)
+    drawn = model.sample(len(num_bins), **options)
     return drawn if np.array_equal(drawn.unit_ids, unit_ids) else drawn.select_units(unit_ids)
-
-
-def _long_enough(model: Any, num_bins: np.ndarray, seed: int) -> SpikeCounts:
-    """Trials of a model that draws their lengths itself, the long ones where long ones are needed."""
-    wanted = np.argsort(-num_bins, kind="stable")
-    more = 1
-    while more <= _MOST_MORE:
-        drawn = model.sample(more * len(num_bins), seed=seed)
-        longest = np.argsort(-drawn.num_bins, kind="stable")[: len(num_bins)]
-        if np.all(drawn.num_bins[longest] >= num_bins[wanted]):
-            chosen = np.empty(len(num_bins), dtype=np.int64)
-            chosen[wanted] = longest
-            return drawn[chosen]
-        more *= 2
-    raise ValueError(
-        f"the model draws trials of at most {drawn.num_bins.max()} bins, and the data need {num_bins.max()}; choose "
-        "shorter windows with window_s=, or a model of trials as long as these."
-    )

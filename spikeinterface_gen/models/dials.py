@@ -20,7 +20,7 @@ from spikeinterface_gen.models.ldns_observation import draw_rates
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.history import MAX_RATE, calibrate
-from spikeinterface_gen.observation.synchrony import Synchrony
+from spikeinterface_gen.observation.synchrony import Synchrony, positive_definite
 from spikeinterface_gen.randomness import resolve_seed, uniforms
 
 __all__ = ["adjusted"]
@@ -29,7 +29,6 @@ __all__ = ["adjusted"]
 NUM_TRIALS = 128
 # A derived unit has the mean rate of one of so many that are next to its source in rate, on either side.
 NEIGHBOURS = 3
-MIN_EIGENVALUE = 1e-2
 
 
 def adjusted(
@@ -67,7 +66,10 @@ def adjusted(
     result.population_ = _population_of(population, source, num_given)
     # So that a saved model is built again as it is, whatever its number of units would suggest.
     result.num_latents = networks.num_latents
-    turned = CountModel(history, Synchrony(_positive_definite(correlation)))
+    if correlation_gain > 1:
+        # Up to 1, it lies between what was learned and the identity, and is positive definite as it is.
+        correlation = positive_definite(correlation)
+    turned = CountModel(history, Synchrony(correlation))
     if rate_gain != 1 or correlation_gain != 1 or len(source) > num_given:
         draws = count_model.variates(rates.shape, seed, "dials")
         expected = count_model.history.simulate(rates, draws)[1]
@@ -155,12 +157,3 @@ def _population_of(population: Population, source: np.ndarray, num_given: int) -
         properties["source_unit"] = ids
         ids = np.concatenate([ids[:num_given], further])
     return replace(population, unit_ids=ids, unit_properties=properties)
-
-
-def _positive_definite(correlation: np.ndarray) -> np.ndarray:
-    """The nearest of the matrices that lie between this one and the identity."""
-    smallest = np.linalg.eigvalsh(correlation)[0]
-    if smallest >= MIN_EIGENVALUE:
-        return correlation
-    share = (1 - MIN_EIGENVALUE) / (1 - smallest)
-    return share * correlation + (1 - share) * np.eye(len(correlation))

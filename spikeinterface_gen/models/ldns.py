@@ -51,6 +51,7 @@ from spikeinterface_gen.models.ldns_settings import check_settings
 from spikeinterface_gen.models.ldns_uses import LDNSUses
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.saved import read_model, write_model
+from spikeinterface_gen.models.transfer import Start, StartedFrom, sizes_from
 from spikeinterface_gen.observation.history import MAX_RATE
 from spikeinterface_gen.randomness import resolve_seed
 
@@ -99,6 +100,8 @@ class LDNS(LDNSUses, GenerativeModel):
         Distances from held-out trials after each stage, as ratios to their floor: where quality is lost.
     conditions_ : Conditions or None
         The covariates that trials can be drawn for.
+    started_from_ : StartedFrom or None
+        The model that the fit started from: the hash of its weights, and sizes that were taken over.
 
     Examples
     --------
@@ -163,6 +166,7 @@ class LDNS(LDNSUses, GenerativeModel):
         *,
         covariates: Sequence[str] | Mapping[str, str | None] | None = None,
         session_time: bool = True,
+        start_from: LDNS | str | Path | None = None,
         validation: SpikeCounts | None = None,
         seed: int = 0,
         max_minutes: float | None = None,
@@ -186,6 +190,13 @@ class LDNS(LDNSUses, GenerativeModel):
         session_time : bool
             Whether the start of a trial is a covariate, so that trials can be drawn for a time of the session. Without
             effect where ``counts.t_starts_s`` is unknown, or of less than 20 trials.
+        start_from : LDNS, str or path, optional
+            A fitted model, its folder or the name of a bundled one, to begin from rather than from random weights: of
+            another session, with other units, too. Its bins and its kind of counts must be those of ``counts``;
+            ``num_latents``, ``denoiser_channels`` and ``denoiser_blocks`` that are None are taken over from it, and
+            ``channels``, ``num_blocks`` and ``causal`` must be as there. Weights of single units are taken over where
+            ids and properties say that units are the same (:mod:`spikeinterface_gen.models.transfer`). That model
+            stays as it is.
         validation : SpikeCounts, optional
             Trials that decide when to stop, and are not learned from. Default: 15 % of ``counts``; once it has stopped,
             the autoencoder goes on for a while on all of them.
@@ -233,9 +244,13 @@ class LDNS(LDNSUses, GenerativeModel):
         conditions = Conditions.of(counts, covariates, session_time)
         if conditions is not None:
             conditions.of_counts(held_out)  # A mistake shows before minutes of work.
+        start = None if start_from is None else Start.of(start_from)
+        if start is not None:
+            start.check(counts, self.observation)
+        model_settings = self.settings() if start is None else start.completed(self.settings())
         binary = is_binary(self.observation, counts)
         population = Population.of(counts, max(train.max_bins, held_out.max_bins))
-        networks = build_networks(self.settings(), population, binary, conditions, seed=seed)
+        networks = build_networks(model_settings, population, binary, conditions, seed=seed)
         settings = FitSettings(
             seed=seed,
             max_minutes=max_minutes,
@@ -246,7 +261,7 @@ class LDNS(LDNSUses, GenerativeModel):
             checkpoint=None if checkpoint is None else Path(checkpoint).expanduser(),
             progress=progress,
         )
-        reports, observation = fit_networks(networks, self.settings(), train, held_out, settings)
+        reports, observation = fit_networks(networks, model_settings, train, held_out, settings, start)
         metrics = stage_metrics(networks, train, held_out, seed)
         # Only now does this model become another one: an error above leaves it as it was.
         self.networks_ = networks
@@ -255,6 +270,7 @@ class LDNS(LDNSUses, GenerativeModel):
         self.num_steps_ = {name: (report.schedule, report.steps) for name, report in reports.items()}
         self.stage_metrics_ = metrics
         self.population_ = population
+        self.started_from_ = None if start is None else start.remembered
         return self
 
     def fit_conditions(
@@ -314,7 +330,9 @@ class LDNS(LDNSUses, GenerativeModel):
         model = LDNS(**self.settings())
         longest = max(self.population_.max_bins, train.max_bins, held_out.max_bins)
         model.population_ = Population.of(counts, longest)
-        new = build_networks(self.settings(), model.population_, networks.binary, conditions, seed=seed)
+        model.started_from_ = self.started_from_
+        sizes = self.settings() | sizes_from(self.started_from_)
+        new = build_networks(sizes, model.population_, networks.binary, conditions, seed=seed)
         kept = {name: value for name, value in networks.state_dict().items() if not name.startswith("denoiser.")}
         new.load_state_dict(kept, strict=False)
         report = fit_denoiser(new, train, held_out, settings, time.monotonic())
@@ -336,7 +354,14 @@ class LDNS(LDNSUses, GenerativeModel):
 
     def rates(self, counts: SpikeCounts) -> np.ndarray:
         """Rates of recorded trials in Hz, float32, shape (trials, bins, units); spike history is not in them."""
-        return self._ready().expected_counts(self.encode(counts)) * (1000.0 / self.population_.bin_size_ms)
+        return self.decode(self.encode(counts))
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Rates in Hz of latents, shape (trials, bins, latents): float32, shape (trials, bins, units)."""
+        networks, z = self._ready(), np.asarray(latents, np.float32)
+        if z.ndim != 3 or z.shape[2] != networks.num_latents:
+            raise ValueError(f"latents must have shape (trials, bins, {networks.num_latents}); got {z.shape}.")
+        return networks.expected_counts(z) * (1000.0 / self.population_.bin_size_ms)
 
     # ---- files ---------------------------------------------------------------------------------
 
@@ -366,6 +391,8 @@ class LDNS(LDNSUses, GenerativeModel):
             "observation": None if self.observation_ is None else asdict(self.observation_),
             "stage_metrics": json.loads(self.stage_metrics_.to_json(orient="split")),
         }
+        if self.started_from_ is not None:
+            config["started_from"] = asdict(self.started_from_)
         tensors = networks.state_dict()
         if networks.conditions is not None:
             config["conditions"] = networks.conditions.to_config()
@@ -396,7 +423,9 @@ class LDNS(LDNSUses, GenerativeModel):
             model.observation_ = None if observation is None else ObservationReport(**observation)
             arrays = {name: tensors.pop(name).numpy() for name in list(tensors) if name.startswith("conditions.")}
             conditions = Conditions.from_config(config["conditions"], arrays) if "conditions" in config else None
-            networks = build_networks(settings, model.population_, config["binary"], conditions)
+            model.started_from_ = StartedFrom(**config["started_from"]) if "started_from" in config else None
+            sizes = settings | sizes_from(model.started_from_)
+            networks = build_networks(sizes, model.population_, config["binary"], conditions)
             networks.load_state_dict(tensors)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"{str(folder)!r} is no LDNS model that this version can read: {error}") from None

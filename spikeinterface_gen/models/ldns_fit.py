@@ -26,6 +26,7 @@ from spikeinterface_gen.models.ldns_observation import (
     joined,
 )
 from spikeinterface_gen.models.tasks import AutoencoderTask, DenoiserTask
+from spikeinterface_gen.models.transfer import Start
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.likelihood import bernoulli_nll, poisson_nll
@@ -86,11 +87,13 @@ def fit_networks(
     train: SpikeCounts,
     held_out: SpikeCounts,
     settings: FitSettings,
+    start: Start | None = None,
 ) -> tuple[dict[str, StageReport], ObservationReport]:
     """Train the autoencoder, then the denoiser on its latents, then fit the observation model.
 
-    Early stopping needs trials held out; where ``settings.refit`` says that these may be learned from, the
-    autoencoder then goes on for a while on all trials, from the learning rate that it stopped at.
+    Networks begin at random, or with what is carried over from ``start``. Early stopping needs trials held out; where
+    ``settings.refit`` says that these may be learned from, the autoencoder then goes on for a while on all trials, from
+    the learning rate that it stopped at.
 
     Returns
     -------
@@ -99,9 +102,11 @@ def fit_networks(
     """
     started = time.monotonic()
     if settings.checkpoint is not None:
-        _open_checkpoint(settings, model_settings, train, held_out, networks.conditions)
+        _open_checkpoint(settings, model_settings, train, held_out, networks.conditions, start)
     reports = {}
     _start_autoencoder(networks, train)
+    if start is not None:
+        start.carry_over(networks, train)
     task = _autoencoder_task(networks, model_settings, train, held_out, settings.seed)
     stage = _autoencoder_stage(train, held_out, model_settings)
     reports[task.name] = _run(task, stage, settings, started, AUTOENCODER_UNTIL)
@@ -344,6 +349,7 @@ def _open_checkpoint(
     train: SpikeCounts,
     held_out: SpikeCounts,
     conditions: Conditions | None,
+    start: Start | None,
 ) -> None:
     """Make the checkpoint folder, or check that it belongs to this very fit."""
     folder = settings.checkpoint
@@ -360,6 +366,7 @@ def _open_checkpoint(
         "data": digest.hexdigest(),
         "settings": json.loads(json.dumps(dict(model_settings))),
         "fit": json.loads(json.dumps({name: asked[name] for name in ("seed", "num_steps", "refit")})),
+        "started_from": None if start is None else start.remembered.sha256,
     }
     path = folder / "fit.json"
     if path.exists():
@@ -367,7 +374,12 @@ def _open_checkpoint(
             there = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             raise ValueError(f"checkpoint: {str(path)!r} is damaged; name another folder.") from None
-        for key, what in (("data", "other data"), ("settings", "other settings of the model"), ("fit", "another fit")):
+        for key, what in (
+            ("data", "other data"),
+            ("settings", "other settings of the model"),
+            ("fit", "another fit"),
+            ("started_from", "a fit that began from another model, or from none"),
+        ):
             if there.get(key) != this[key]:
                 raise ValueError(
                     f"checkpoint: {str(folder)!r} belongs to {what}; go on with the same, or name another folder."

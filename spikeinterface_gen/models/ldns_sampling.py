@@ -130,6 +130,32 @@ class LDNSSampling:
             If the model does not know a covariate, or has not seen what it should be: another length or kind, an
             unknown category, a number far outside its range. Numbers a little outside give a warning.
         """
+        return self._sample_with_latents(
+            num_trials,
+            durations=durations,
+            covariates=covariates,
+            session=session,
+            guidance=guidance,
+            steps=steps,
+            sampler=sampler,
+            seed=seed,
+            batch_size=batch_size,
+        )[0]
+
+    def _sample_with_latents(
+        self,
+        num_trials: int,
+        *,
+        durations: Any = None,
+        covariates: Any = None,
+        session: bool = False,
+        guidance: float = 1.0,
+        steps: int | None = None,
+        sampler: str = "angular",
+        seed: int | None = None,
+        batch_size: int | None = None,
+    ) -> tuple[SpikeCounts, np.ndarray]:
+        """What :meth:`sample` draws, and the latents that it is drawn from, as :meth:`sample_latents` has them."""
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
         seed = resolve_seed(seed)
@@ -139,7 +165,9 @@ class LDNSSampling:
         asked = self._trials(num_trials, durations, covariates, session, guidance, seed)
         num_bins = asked.num_bins
         trials: list[np.ndarray] = []
+        latents: list[np.ndarray] = []
         for z in self._latent_blocks(asked, seed, steps, sampler):
+            latents.append(z)
             for part in np.array_split(z, -(-len(z) // (batch_size or len(z)))):
                 trials.append(model.draw(networks.expected_counts(part), seed, "counts", sum(map(len, trials))))
         longest = int(num_bins.max())
@@ -148,7 +176,7 @@ class LDNSSampling:
             annotations["guidance"] = float(guidance)
         counts = np.concatenate(trials)[:, :longest]
         counts = counts * (np.arange(longest) < num_bins[:, None])[..., None].astype(counts.dtype)
-        return SpikeCounts(
+        drawn = SpikeCounts(
             counts,
             population.bin_size_ms,
             unit_ids=population.unit_ids,
@@ -158,6 +186,7 @@ class LDNSSampling:
             trial_locked=population.trial_locked,
             annotations=annotations,
         )
+        return drawn, np.concatenate(latents)[:, :longest]
 
     def _trials(
         self, num_trials: int, durations: Any, covariates: Any, session: bool, guidance: float, seed: int

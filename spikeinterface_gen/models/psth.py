@@ -7,12 +7,13 @@ torch and fit in seconds.
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.models.base import NotFittedError
+from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.observation.draw import draw_poisson
 from spikeinterface_gen.provenance import provenance
 from spikeinterface_gen.randomness import resolve_seed, uniforms
@@ -39,16 +40,33 @@ class PSTHPoisson:
         Expected spikes per bin.
     smoothing_bins_ : float
         The width used.
+    population_ : Population
+        Units, bins and trial lengths of the data.
 
     Examples
     --------
     >>> counts = SpikeCounts(np.ones((20, 10, 3), dtype=np.uint8), bin_size_ms=20.0)
-    >>> PSTHPoisson().fit(counts).sample(5, seed=1).counts.shape
-    (5, 10, 3)
+    >>> model = PSTHPoisson().fit(counts)
+    >>> model
+    PSTHPoisson of 3 units, 10 bins of 20 ms, not smoothed
+    >>> model.sample(5, durations=0.1, seed=1).counts.shape
+    (5, 5, 3)
     """
 
     def __init__(self, smoothing_bins: float | None = None) -> None:
         self.smoothing_bins = smoothing_bins
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        if not hasattr(self, "population_"):
+            given = f"smoothing_bins={self.smoothing_bins!r}" if name == "PSTHPoisson" else ""
+            return f"{name}({given}), not fitted"
+        population, width = self.population_, self.smoothing_bins_
+        told = {0.0: "not smoothed", np.inf: "constant rates"}.get(width, f"smoothed by {width:g} bins")
+        return (
+            f"{name} of {len(population.unit_ids)} units, {population.max_bins} bins of "
+            f"{population.bin_size_ms:g} ms, {told}"
+        )
 
     def fit(self, counts: SpikeCounts) -> Self:
         """Learn the expected counts of these trials; return self.
@@ -64,16 +82,19 @@ class PSTHPoisson:
         self.smoothing_bins_ = _best_width(counts) if width is None else float(width)
         spikes, trials = counts.counts.sum(axis=0, dtype=np.float64), counts.mask.sum(axis=0)
         self.expected_counts_ = _smoothed(spikes, trials, self.smoothing_bins_)
-        self._fitted_to = counts
+        self.population_ = Population.of(counts, counts.max_bins)
         return self
 
-    def sample(self, num_trials: int, *, seed: int | None = None) -> SpikeCounts:
-        """Draw trials, with lengths drawn from those it was fitted to.
+    def sample(self, num_trials: int, *, durations: Any = None, seed: int | None = None) -> SpikeCounts:
+        """Draw trials.
 
         Parameters
         ----------
         num_trials : int
             How many.
+        durations : float or array of float, shape (num_trials,), optional
+            Length of the trials in s. Default: lengths as in the data. Where these are no trials with a time origin,
+            trials may be longer; beyond the longest recorded one, rates are their means.
         seed : int, optional
             Trial *i* of a seed is the same whatever ``num_trials``. None takes a fresh one, which
             ``annotations["seed"]`` holds.
@@ -82,24 +103,28 @@ class PSTHPoisson:
         ------
         NotFittedError
             If the model is not fitted.
+        ValueError
+            If there is no trial, or a duration is too short or, for trials with a time origin, too long.
         """
-        if not hasattr(self, "expected_counts_"):
+        if not hasattr(self, "population_"):
             raise NotFittedError(f"this {type(self).__name__} is not fitted; call fit(counts) first.")
-        if num_trials < 1:
-            raise ValueError(f"num_trials must be at least 1; got {num_trials}.")
         seed = resolve_seed(seed)
-        source = self._fitted_to
+        population = self.population_
+        num_bins = population.draw_lengths(num_trials, durations, seed)
+        expected = self.expected_counts_
+        beyond = max(0, int(num_bins.max()) - len(expected))
+        if beyond:
+            expected = np.concatenate([expected, np.broadcast_to(expected.mean(axis=0), (beyond, expected.shape[1]))])
         trials = []
-        for trial in range(num_trials):
-            which = int(uniforms(seed, "durations", trial, (1,))[0] * source.num_trials)
-            expected = self.expected_counts_[: source.num_bins[min(which, source.num_trials - 1)]]
-            trials.append(draw_poisson(expected, uniforms(seed, "counts", trial, expected.shape)))
+        for trial, length in enumerate(num_bins):
+            u = uniforms(seed, "counts", trial, (length, expected.shape[1]))
+            trials.append(draw_poisson(expected[:length], u))
         return SpikeCounts(
             trials,
-            source.bin_size_ms,
-            unit_ids=source.unit_ids,
-            unit_properties=source.unit_properties,
-            trial_locked=source.trial_locked,
+            population.bin_size_ms,
+            unit_ids=population.unit_ids,
+            unit_properties=population.unit_properties,
+            trial_locked=population.trial_locked,
             annotations=provenance(type(self).__name__, _sha256(self.expected_counts_), seed),
         )
 

@@ -41,7 +41,7 @@ from scipy.special import ndtr, ndtri
 from spikeinterface_gen.observation.dispersion import Dispersion
 from spikeinterface_gen.randomness import uniforms
 
-__all__ = ["Synchrony", "count_moments", "fit_synchrony"]
+__all__ = ["Synchrony", "count_moments", "fit_synchrony", "positive_definite"]
 
 NUM_GROUPS, NUM_HALVINGS = 8, 6
 # Share of the noise of single pairs that a pair may be mistaken for.
@@ -183,7 +183,7 @@ def fit_synchrony(
     if not signal.any():
         return none
     order = np.argsort(uniforms(seed, "synchrony bins", 0, (len(r),)))[:MAX_SAMPLED_BINS]
-    return Synchrony(_positive_definite(_copula_correlation(signal * scale, r[order], dispersion)))
+    return Synchrony(positive_definite(_copula_correlation(signal * scale, r[order], dispersion)))
 
 
 def _denoise(difference: np.ndarray, noise: np.ndarray, off_diagonal: np.ndarray) -> np.ndarray:
@@ -245,7 +245,7 @@ def _hermite_coefficients(r: np.ndarray, dispersion: Dispersion) -> np.ndarray:
     return a
 
 
-def _positive_definite(correlation: np.ndarray) -> np.ndarray:
+def positive_definite(correlation: np.ndarray) -> np.ndarray:
     """The correlation matrix with its smallest eigenvalues raised, and ones on its diagonal again."""
     matrix = correlation.copy()
     np.fill_diagonal(matrix, 1)
