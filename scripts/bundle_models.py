@@ -3,7 +3,8 @@
     python scripts/bundle_models.py [steinmetz2019] [lorenz] [--minutes 4] [--fitted FOLDER]
 
 Each model learns from a part of its data; the table of its card is of trials that it never saw. ``--fitted`` bundles a
-model that was fitted to the very same trials before, such as that which ``benchmarks/lorenz.py --save`` leaves.
+model that was fitted to the very same trials before, such as that which ``benchmarks/lorenz.py --save`` leaves. The
+denoiser's matrices are rounded to half precision, which halves the size; the table is of the rounded model.
 """
 
 import argparse
@@ -13,7 +14,10 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
+import torch
+
 from spikeinterface_gen import LDNS, SpikeCounts, ValidationReport, load_dataset, validate
+from spikeinterface_gen.models.saved import read_model, write_model
 
 BUNDLED = Path(__file__).parents[1] / "spikeinterface_gen" / "models" / "bundled"
 MAX_MEGABYTES = 5.0
@@ -35,8 +39,16 @@ def main() -> None:
         else:
             minutes = options.minutes or (4.0 if name == "steinmetz2019" else 10.0)
             model = LDNS().fit(train, validation=validation, seed=0, max_minutes=minutes)
+        halve(model)
         report = validate(test, model.sample(len(test), seed=1), train=train)
         bundle(name, model, card(name, model, about, train, test, report))
+
+
+def halve(model: LDNS) -> None:
+    """Round the denoiser's matrices to half precision."""
+    for layer in model.networks_.denoiser.modules():
+        if isinstance(layer, torch.nn.Linear):
+            layer.weight.data = layer.weight.data.half().float()
 
 
 def steinmetz2019() -> tuple[SpikeCounts, SpikeCounts | None, SpikeCounts, str]:
@@ -107,6 +119,14 @@ def card(name: str, model: LDNS, about: str, train: SpikeCounts, test: SpikeCoun
 def bundle(name: str, model: LDNS, text: str) -> None:
     with tempfile.TemporaryDirectory() as parent:
         folder = model.save(Path(parent) / name)
+        config, tensors = read_model(folder, "LDNS")
+        matrices = {
+            f"denoiser.{path}.weight"
+            for path, layer in model.networks_.denoiser.named_modules()
+            if isinstance(layer, torch.nn.Linear)
+        }
+        tensors = {key: value.half() if key in matrices else value for key, value in tensors.items()}
+        write_model(folder, config, tensors, overwrite=True)
         megabytes = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
         if megabytes > MAX_MEGABYTES:
             raise SystemExit(f"{name} has {megabytes:.1f} MB; at most {MAX_MEGABYTES:g} are bundled.")
