@@ -2,8 +2,8 @@
 
 The role gives one number, the directive a table with its source. A path runs through the JSON file with slashes::
 
-    :result:`lorenz/fits/5 minutes/fit_s`
-    :result:`ratio|lorenz/fits/5 minutes/metrics/correlation/ratio`   # how to show it; see FORMATS
+    :result:`lorenz/fits/10 minutes/fit_s`
+    :result:`ratio|lorenz/fits/10 minutes/metrics/correlation/ratio`   # how to show it; see FORMATS
 
     .. results:: bundled_session
        :under: random splits, median over fits

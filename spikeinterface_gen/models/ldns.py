@@ -10,7 +10,7 @@ Generative process, for one trial of T bins:
         && \text{expected counts, unit by unit} \\
     r_t &= \lambda_t\, e^{b + \sum_\tau h_\tau s_{t-\tau}} + \textstyle\sum_\tau \alpha_\tau s_{t-\tau}
         && \text{each unit's own history} \\
-    s_t &\sim \text{Binomial or Poisson}(r_t), \text{ joined by a Gaussian copula}
+    s_t &\sim \text{Poisson}(r_t), \text{ or more or less dispersed, joined by a Gaussian copula}
         && \text{counts, with what units share within a bin}
 
 An encoder, trained with the decoder to predict spikes from other spikes of the trial, gives the latents that the
@@ -23,20 +23,17 @@ Kapoor, Schulz, Vetter, Pei, Gao & Macke, *Latent diffusion for neural spiking d
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
-import torch
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.models.base import GenerativeModel, check_counts
 from spikeinterface_gen.models.conditions import Conditions
+from spikeinterface_gen.models.ldns_files import load_ldns, save_ldns
 from spikeinterface_gen.models.ldns_fit import (
     FitSettings,
     fit_denoiser,
@@ -46,12 +43,11 @@ from spikeinterface_gen.models.ldns_fit import (
     stage_steps,
 )
 from spikeinterface_gen.models.ldns_networks import build_networks, is_binary
-from spikeinterface_gen.models.ldns_observation import ObservationReport, recalibrated
+from spikeinterface_gen.models.ldns_observation import recalibrated
 from spikeinterface_gen.models.ldns_settings import check_settings
 from spikeinterface_gen.models.ldns_uses import LDNSUses
 from spikeinterface_gen.models.population import Population
-from spikeinterface_gen.models.saved import read_model, write_model
-from spikeinterface_gen.models.transfer import Start, StartedFrom, sizes_from
+from spikeinterface_gen.models.transfer import Start, sizes_from
 from spikeinterface_gen.observation.history import MAX_RATE
 from spikeinterface_gen.randomness import resolve_seed
 
@@ -94,7 +90,7 @@ class LDNS(LDNSUses, GenerativeModel):
         Length of the schedule and steps taken in each stage; ``fit(num_steps=…)`` takes it back.
     reports_ : dict of str to StageReport
         Losses of each stage.
-    observation_ : ObservationReport or None
+    observation_ : ObservationReport
         Which distribution of counts, spike history and synchrony were chosen, and why; print it.
     stage_metrics_ : DataFrame
         Distances from held-out trials after each stage, as ratios to their floor: where quality is lost.
@@ -266,7 +262,7 @@ class LDNS(LDNSUses, GenerativeModel):
         # Only now does this model become another one: an error above leaves it as it was.
         self.networks_ = networks
         self.reports_ = reports
-        self.observation_: ObservationReport | None = observation
+        self.observation_ = observation
         self.num_steps_ = {name: (report.schedule, report.steps) for name, report in reports.items()}
         self.stage_metrics_ = metrics
         self.population_ = population
@@ -381,23 +377,7 @@ class LDNS(LDNSUses, GenerativeModel):
         OSError
             If it cannot be written; what was there stays.
         """
-        networks = self._ready()
-        config = {
-            "model": "LDNS",
-            "settings": self.settings(),
-            "population": self.population_.to_config(),
-            "binary": networks.binary,
-            "num_steps": self.num_steps_,
-            "observation": None if self.observation_ is None else asdict(self.observation_),
-            "stage_metrics": json.loads(self.stage_metrics_.to_json(orient="split")),
-        }
-        if self.started_from_ is not None:
-            config["started_from"] = asdict(self.started_from_)
-        tensors = networks.state_dict()
-        if networks.conditions is not None:
-            config["conditions"] = networks.conditions.to_config()
-            tensors |= {name: torch.from_numpy(values) for name, values in networks.conditions.arrays().items()}
-        return write_model(Path(folder), config, tensors, overwrite=overwrite)
+        return save_ldns(self, Path(folder), overwrite=overwrite)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -410,25 +390,4 @@ class LDNS(LDNSUses, GenerativeModel):
         ValueError
             If a file is damaged, of another kind, or of another model.
         """
-        config, tensors = read_model(Path(folder), "LDNS")
-        try:
-            settings = config["settings"]
-            settings["dropout_range"] = tuple(settings["dropout_range"])
-            model = cls(**settings)
-            model.population_ = Population.from_config(config["population"])
-            model.num_steps_ = {name: tuple(steps) for name, steps in config["num_steps"].items()}
-            model.stage_metrics_ = pd.DataFrame(**config["stage_metrics"])
-            # Models of before this was kept have none.
-            observation = config.get("observation")
-            model.observation_ = None if observation is None else ObservationReport(**observation)
-            arrays = {name: tensors.pop(name).numpy() for name in list(tensors) if name.startswith("conditions.")}
-            conditions = Conditions.from_config(config["conditions"], arrays) if "conditions" in config else None
-            model.started_from_ = StartedFrom(**config["started_from"]) if "started_from" in config else None
-            sizes = settings | sizes_from(model.started_from_)
-            networks = build_networks(sizes, model.population_, config["binary"], conditions)
-            networks.load_state_dict(tensors)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(f"{str(folder)!r} is no LDNS model that this version can read: {error}") from None
-        model.reports_ = {}
-        model.networks_ = networks.eval()
-        return model
+        return load_ldns(cls, Path(folder))
