@@ -44,6 +44,7 @@ def run(minutes: float, output: Path) -> None:
     model.save(output / "model", overwrite=True)
     print("  distance from held-out trials after each stage, relative to recorded trials (1 is as good as real):")
     print(_indented(model.stage_metrics_.drop("floor").round(2).to_string()))
+    print(f"  chosen: {model.observation_}")
 
     _say(started, f"Generate {len(held_out)} trials and validate them against the held-out ones.")
     synthetic = model.sample(len(held_out), seed=1)
