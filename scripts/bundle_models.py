@@ -44,11 +44,19 @@ def main() -> None:
         bundle(name, model, card(name, model, about, train, test, report))
 
 
+def matrices(model: LDNS) -> dict[str, torch.nn.Parameter]:
+    """The denoiser's matrices, by their names in the file."""
+    return {
+        f"{name}.weight": layer.weight
+        for name, layer in model.networks_.named_modules()
+        if name.startswith("denoiser.") and isinstance(layer, torch.nn.Linear)
+    }
+
+
 def halve(model: LDNS) -> None:
     """Round the denoiser's matrices to half precision."""
-    for layer in model.networks_.denoiser.modules():
-        if isinstance(layer, torch.nn.Linear):
-            layer.weight.data = layer.weight.data.half().float()
+    for weight in matrices(model).values():
+        weight.data = weight.data.half().float()
 
 
 def steinmetz2019() -> tuple[SpikeCounts, SpikeCounts | None, SpikeCounts, str]:
@@ -120,12 +128,7 @@ def bundle(name: str, model: LDNS, text: str) -> None:
     with tempfile.TemporaryDirectory() as parent:
         folder = model.save(Path(parent) / name)
         config, tensors = read_model(folder, "LDNS")
-        matrices = {
-            f"denoiser.{path}.weight"
-            for path, layer in model.networks_.denoiser.named_modules()
-            if isinstance(layer, torch.nn.Linear)
-        }
-        tensors = {key: value.half() if key in matrices else value for key, value in tensors.items()}
+        tensors |= {key: tensors[key].half() for key in matrices(model)}
         write_model(folder, config, tensors, overwrite=True)
         megabytes = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
         if megabytes > MAX_MEGABYTES:

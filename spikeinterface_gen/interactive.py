@@ -228,8 +228,8 @@ class GeneratedWidget(BaseWidget):
         if asked["covariates"] or self._conditions():
             options["covariates"] = {name: [value] for name, value in asked["covariates"].items()}
         latents = None
-        if hasattr(self._model, "_sample_with_latents"):
-            counts, latents = self._model._sample_with_latents(1, **options)
+        if hasattr(self._model, "sample_latents"):
+            counts, latents = self._model._drawn(self._model._trials(1, **options), asked["seed"])
         else:
             counts = self._model.sample(1, **options)
         order = np.argsort(-counts.rates_hz, kind="stable")[: self._max_units]

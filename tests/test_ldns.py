@@ -14,19 +14,14 @@ from spikeinterface_gen import LDNS, SpikeCounts, load_model
 from spikeinterface_gen.models.base import NotFittedError
 from spikeinterface_gen.models.ldns_fit import hold_out
 from spikeinterface_gen.training import _StageModule
+from tests.populations import with_two_slow_latents
 
 SMALL = {"channels": 32, "num_blocks": 1, "denoiser_channels": 32, "denoiser_blocks": 2, "history_bins": 3}
 STEPS = {"autoencoder": 40, "denoiser": 40}
 
 
-def population(trials=60, bins=20, units=24, seed=0, **keywords):
-    """Counts of units that share two slow latents."""
-    rng = np.random.default_rng(seed)
-    t = np.arange(bins) / bins
-    phase = rng.uniform(0, 2 * np.pi, (trials, 1, 2))
-    latents = np.sin(2 * np.pi * t[:, None] + phase)
-    rates = np.exp(np.log(0.3) + 0.9 * latents @ rng.standard_normal((2, units)))
-    return SpikeCounts(rng.poisson(rates), 10.0, unit_ids=[f"u{k}" for k in range(units)], **keywords)
+def population(units=24, **keywords):
+    return with_two_slow_latents(units=units, unit_ids=[f"u{k}" for k in range(units)], **keywords)
 
 
 @pytest.fixture(scope="module")

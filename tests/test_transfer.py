@@ -15,19 +15,10 @@ from spikeinterface_gen.models.ldns_networks import build_networks
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.transfer import Start, matching_units
 from spikeinterface_gen.training import _StageModule
+from tests.populations import with_two_slow_latents as session
 
 SMALL = {"channels": 32, "num_blocks": 1, "denoiser_channels": 32, "denoiser_blocks": 1, "history_bins": 2}
 QUICK = {"num_steps": 2, "progress": False}
-
-
-def session(trials=60, units=24, seed=0, bins=20, **keywords):
-    """Counts of units of their own that follow the same two slow latents in every session."""
-    rng = np.random.default_rng(seed)
-    t = np.arange(bins) / bins
-    phase = rng.uniform(0, 2 * np.pi, (trials, 1, 2))
-    latents = np.sin(2 * np.pi * t[:, None] + phase)
-    rates = np.exp(np.log(0.3) + 0.9 * latents @ rng.standard_normal((2, units)))
-    return SpikeCounts(rng.poisson(rates), 10.0, **keywords)
 
 
 @pytest.fixture(scope="module")

@@ -352,13 +352,6 @@ class LDNS(LDNSUses, GenerativeModel):
         """Rates of recorded trials in Hz, float32, shape (trials, bins, units); spike history is not in them."""
         return self.decode(self.encode(counts))
 
-    def decode(self, latents: np.ndarray) -> np.ndarray:
-        """Rates in Hz of latents, shape (trials, bins, latents): float32, shape (trials, bins, units)."""
-        networks, z = self._ready(), np.asarray(latents, np.float32)
-        if z.ndim != 3 or z.shape[2] != networks.num_latents:
-            raise ValueError(f"latents must have shape (trials, bins, {networks.num_latents}); got {z.shape}.")
-        return networks.expected_counts(z) * (1000.0 / self.population_.bin_size_ms)
-
     # ---- files ---------------------------------------------------------------------------------
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:

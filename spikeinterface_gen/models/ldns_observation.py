@@ -87,8 +87,9 @@ def fit_count_model(
         model = CountModel(model.history, synchrony)
         draws = model.variates(rates.shape, seed, "calibration counts")
         model = CountModel(calibrate(model.history, rates, draws, moments.mean, valid, iterations=4), synchrony)
-    variance_at_mean = history.dispersion.variance(moments.mean[None])[0] / np.maximum(moments.mean, 1e-12)
-    num_regular = 0 if networks.binary else int((variance_at_mean < 0.95).sum())
+    _, variance = history.dispersion.mean_and_variance(moments.mean[None])
+    relative = variance[0] / np.maximum(moments.mean, 1e-12)
+    num_regular = 0 if networks.binary else int((relative < 0.95).sum())
     counts = "Bernoulli" if networks.binary else "Poisson"
     return model, ObservationReport(counts, num_regular, gains, len(synchrony.coupled))
 

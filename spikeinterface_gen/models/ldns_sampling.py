@@ -70,14 +70,17 @@ class LDNSSampling:
     ) -> np.ndarray:
         """Draw rates in Hz, before spike history, float32, shape (trials, bins, units); 0 beyond the end of a trial."""
         seed = resolve_seed(seed)
-        networks = self._ready()
         trials = self._trials(num_trials, durations, covariates, session, guidance, seed)
-        blocks = [networks.expected_counts(z) for z in self._latent_blocks(trials, seed, steps, sampler)]
+        blocks = [self.decode(z) for z in self._latent_blocks(trials, seed, steps, sampler)]
         longest = int(trials.num_bins.max())
-        valid = np.arange(longest) < trials.num_bins[:, None]
-        return (
-            np.concatenate(blocks)[:, :longest] * valid[..., None] * np.float32(1000.0 / self.population_.bin_size_ms)
-        )
+        return np.concatenate(blocks)[:, :longest] * (np.arange(longest) < trials.num_bins[:, None])[..., None]
+
+    def decode(self, latents: np.ndarray) -> np.ndarray:
+        """Rates in Hz of latents, shape (trials, bins, latents): float32, shape (trials, bins, units)."""
+        networks, z = self._ready(), np.asarray(latents, np.float32)
+        if z.ndim != 3 or z.shape[2] != networks.num_latents:
+            raise ValueError(f"latents must have shape (trials, bins, {networks.num_latents}); got {z.shape}.")
+        return networks.expected_counts(z) * (1000.0 / self.population_.bin_size_ms)
 
     def sample(
         self,
@@ -130,39 +133,24 @@ class LDNSSampling:
             If the model does not know a covariate, or has not seen what it should be: another length or kind, an
             unknown category, a number far outside its range. Numbers a little outside give a warning.
         """
-        return self._sample_with_latents(
-            num_trials,
-            durations=durations,
-            covariates=covariates,
-            session=session,
-            guidance=guidance,
-            steps=steps,
-            sampler=sampler,
-            seed=seed,
-            batch_size=batch_size,
-        )[0]
-
-    def _sample_with_latents(
-        self,
-        num_trials: int,
-        *,
-        durations: Any = None,
-        covariates: Any = None,
-        session: bool = False,
-        guidance: float = 1.0,
-        steps: int | None = None,
-        sampler: str = "angular",
-        seed: int | None = None,
-        batch_size: int | None = None,
-    ) -> tuple[SpikeCounts, np.ndarray]:
-        """What :meth:`sample` draws, and the latents that it is drawn from, as :meth:`sample_latents` has them."""
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
         seed = resolve_seed(seed)
+        asked = self._trials(num_trials, durations, covariates, session, guidance, seed)
+        return self._drawn(asked, seed, steps, sampler, batch_size)[0]
+
+    def _drawn(
+        self,
+        asked: Trials,
+        seed: int,
+        steps: int | None = None,
+        sampler: str = "angular",
+        batch_size: int | None = None,
+    ) -> tuple[SpikeCounts, np.ndarray]:
+        """These trials, and the latents that they are drawn from, as :meth:`sample_latents` has them."""
         networks = self._ready()
         model = networks.count_model()
         population = self.population_
-        asked = self._trials(num_trials, durations, covariates, session, guidance, seed)
         num_bins = asked.num_bins
         trials: list[np.ndarray] = []
         latents: list[np.ndarray] = []
@@ -172,8 +160,8 @@ class LDNSSampling:
                 trials.append(model.draw(networks.expected_counts(part), seed, "counts", sum(map(len, trials))))
         longest = int(num_bins.max())
         annotations = provenance("LDNS", self.sha256(), seed)
-        if guidance != 1.0:
-            annotations["guidance"] = float(guidance)
+        if asked.guidance != 1.0:
+            annotations["guidance"] = float(asked.guidance)
         counts = np.concatenate(trials)[:, :longest]
         counts = counts * (np.arange(longest) < num_bins[:, None])[..., None].astype(counts.dtype)
         drawn = SpikeCounts(
@@ -189,12 +177,17 @@ class LDNSSampling:
         return drawn, np.concatenate(latents)[:, :longest]
 
     def _trials(
-        self, num_trials: int, durations: Any, covariates: Any, session: bool, guidance: float, seed: int
+        self,
+        num_trials: int,
+        durations: Any = None,
+        covariates: Any = None,
+        session: bool = False,
+        guidance: float = 1.0,
+        seed: int = 0,
     ) -> Trials:
         """Lengths and conditions of the trials to draw."""
-        return trials_to_draw(
-            self.population_, self.conditions_, num_trials, durations, covariates, session, guidance, seed
-        )
+        conditions = self.conditions_  # of a fitted model: another has no population either
+        return trials_to_draw(self.population_, conditions, num_trials, durations, covariates, session, guidance, seed)
 
     def _latent_blocks(self, trials: Trials, seed: int, steps: int | None, sampler: str) -> Iterator[np.ndarray]:
         return self._ready().sample_latents(

@@ -94,8 +94,7 @@ class Start:
                 f"{type(model).__name__}."
             )
         networks: LDNSNetworks = model._ready()
-        denoiser = _denoiser(networks)
-        sizes = (networks.num_latents, denoiser.inlet.out_features, len(denoiser.blocks))
+        sizes = (networks.num_latents, networks.denoiser_channels, len(_denoiser(networks).blocks))
         return cls(networks, model.population_, model.settings(), StartedFrom(networks.sha256(), *sizes))
 
     def completed(self, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -65,7 +66,7 @@ class Dispersion:
         """Those of some of the units."""
         return type(self)(self.slots[index], self.gains[index])
 
-    @property
+    @cached_property
     def gained(self) -> np.ndarray:
         """Whether a unit has gains, shape (units,)."""
         return (self.gains != 1).any(axis=1) & (self.slots > 1)
@@ -88,11 +89,11 @@ class Dispersion:
             result = np.where(finite, -m * np.expm1(-r / m), r)
         return self._gained(result, r, lambda above, k: above)
 
-    def variance(self, r: np.ndarray) -> np.ndarray:
-        """Variance of counts of bins of r, shape (…, units)."""
+    def mean_and_variance(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of counts of bins of r, each of shape (…, units)."""
         mean = self.mean(r)
         squares = mean**2 * (1 - 1 / self.slots.astype(r.dtype)) + mean
-        return self._gained(squares, r, lambda above, k: (2 * k - 1) * above) - mean**2
+        return mean, self._gained(squares, r, lambda above, k: (2 * k - 1) * above) - mean**2
 
     def _gained(
         self, result: np.ndarray, r: np.ndarray, summand: Callable[[np.ndarray, int], np.ndarray]

@@ -187,11 +187,13 @@ def fit_history(
     scores = {name: sum(fit.score for fit in fits) for name, fits in candidates.items()}
     gains = {name: score - scores["none"] for name, score in scores.items()}
     chosen = candidates[max(gains, key=lambda name: gains[name])]
-    dispersion = Dispersion.of_slots(np.full(num_units, 1.0 if binary else np.inf))
+    dispersion = Dispersion.of_slots(np.ones(num_units))
     if not binary:
-        for unit, fit in enumerate(chosen):
-            s = counts[:, K:, unit][predicted[:, K:, unit]].astype(np.float64)
-            dispersion.slots[unit], dispersion.gains[unit] = fit_dispersion(fit.r.astype(np.float64), s)
+        fitted = [
+            fit_dispersion(fit.r.astype(np.float64), counts[:, K:, unit][predicted[:, K:, unit]].astype(np.float64))
+            for unit, fit in enumerate(chosen)
+        ]
+        dispersion = Dispersion(*(np.array(values) for values in zip(*fitted, strict=True)))
     history = SpikeHistory(
         np.stack([fit.h for fit in chosen]),
         np.stack([fit.alpha for fit in chosen]),

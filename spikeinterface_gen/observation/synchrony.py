@@ -163,11 +163,11 @@ def fit_synchrony(
     if num_groups < 2 or num_units < 2:
         return none
     r = expected[valid]
-    drawn = dispersion.mean(r)
+    drawn, variance = dispersion.mean_and_variance(r)
     mean = drawn.mean(axis=0, dtype=np.float64)
     covariance = np.asarray((drawn - mean.astype(np.float32)).T @ (drawn - mean.astype(np.float32)), np.float64)
     covariance /= len(drawn)
-    noise_variance = dispersion.variance(r).mean(axis=0, dtype=np.float64)
+    noise_variance = variance.mean(axis=0, dtype=np.float64)
     sd = np.sqrt(np.diag(covariance) + noise_variance)
     scale = np.outer(np.maximum(sd, 1e-9), np.maximum(sd, 1e-9))
     difference = recorded.over(np.arange(num_groups)) - covariance / scale
