@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from spikeinterface_gen import LDNS, SpikeCounts, load_model
 from spikeinterface_gen.models.base import NotFittedError
 from spikeinterface_gen.models.ldns_fit import hold_out
-from spikeinterface_gen.training import _StageModule
+from spikeinterface_gen.stage import StageModule
 from tests.populations import with_two_slow_latents
 
 SMALL = {"channels": 32, "num_blocks": 1, "denoiser_channels": 32, "denoiser_blocks": 2, "history_bins": 3}
@@ -159,7 +159,7 @@ def test_global_random_state_is_left_alone(counts):
 @pytest.mark.parametrize("step", [25, 60])
 def test_an_interrupted_fit_goes_on_to_the_same_model(model, counts, tmp_path, monkeypatch, step):
     handler = signal.getsignal(signal.SIGINT)
-    after_step, steps = _StageModule.on_train_batch_end, itertools.count(1)
+    after_step, steps = StageModule.on_train_batch_end, itertools.count(1)
 
     def interrupting(self, *args):
         after_step(self, *args)
@@ -167,7 +167,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_model(model, counts, tmp_path, m
             os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_StageModule, "on_train_batch_end", interrupting)
+        patch.setattr(StageModule, "on_train_batch_end", interrupting)
         interrupted = LDNS(**SMALL)
         with pytest.raises(KeyboardInterrupt, match="fit again with it"):
             interrupted.fit(counts, num_steps=STEPS, checkpoint=tmp_path / "checkpoint", progress=False)

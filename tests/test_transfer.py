@@ -14,7 +14,7 @@ from spikeinterface_gen.models.conditions import Conditions
 from spikeinterface_gen.models.ldns_networks import build_networks
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.transfer import Start, matching_units
-from spikeinterface_gen.training import _StageModule
+from spikeinterface_gen.stage import StageModule
 from tests.populations import with_two_slow_latents as session
 
 SMALL = {"channels": 32, "num_blocks": 1, "denoiser_channels": 32, "denoiser_blocks": 1, "history_bins": 2}
@@ -219,7 +219,7 @@ def test_what_a_fit_cannot_start_from(earlier):
 def test_an_interrupted_fit_goes_on_from_the_same_start_alone(earlier, tmp_path, monkeypatch):
     counts, options = session(seed=2), {"num_steps": 8, "progress": False}
     whole = LDNS(**SMALL).fit(counts, start_from=earlier, **options)
-    after_step, steps = _StageModule.on_train_batch_end, itertools.count(1)
+    after_step, steps = StageModule.on_train_batch_end, itertools.count(1)
 
     def interrupting(self, *args):
         after_step(self, *args)
@@ -227,7 +227,7 @@ def test_an_interrupted_fit_goes_on_from_the_same_start_alone(earlier, tmp_path,
             os.kill(os.getpid(), signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_StageModule, "on_train_batch_end", interrupting)
+        patch.setattr(StageModule, "on_train_batch_end", interrupting)
         with pytest.raises(KeyboardInterrupt):
             LDNS(**SMALL).fit(counts, start_from=earlier, checkpoint=tmp_path / "c", **options)
     for other in (None, whole):
