@@ -302,7 +302,7 @@ def _ratios(ax: Axes, report: ValidationReport) -> None:
         ax.plot(max(c.ratio, 1e-3), row, "D" if c.flagged else "o", color=colour, markersize=5)
     ax.axvline(1.0, color=FLOOR, linewidth=1.2, zorder=0)
     ax.set_xscale("log")
-    largest = max([2.0, *(c.high for c in comparisons)])
+    largest = max([2.0, *(c.high for c in comparisons if np.isfinite(c.high))])
     smallest = min([0.5, *(c.low for c in comparisons if c.low > 0)])
     ax.set(
         title="All metrics (diamonds: flagged by the permutation test)",
@@ -326,7 +326,8 @@ def _ratios(ax: Axes, report: ValidationReport) -> None:
 
 def _row(c: Comparison) -> str:
     unit = f" {c.metric.unit}" if c.metric.unit else ""
-    return f"{c.value:.3g} / {c.floor:.3g}{unit} = {c.ratio:.2f} [{c.low:.2f}, {c.high:.2f}]"
+    ratio = f" = {c.ratio:.2f} [{c.low:.2f}, {c.high:.2f}]" if np.isfinite(c.ratio) else ""
+    return f"{c.value:.3g} / {c.floor:.3g}{unit}{ratio}"
 
 
 def _label(report: ValidationReport, name: str) -> str:
@@ -336,7 +337,7 @@ def _label(report: ValidationReport, name: str) -> str:
 def _title(ax: Axes, report: ValidationReport, metric: str, title: str) -> None:
     c = report.comparisons.get(metric)
     ax.set_title(title)
-    found = "left out" if c is None else f"{c.ratio:.2f} × floor\nn = {_thousands(c)}"
+    found = "left out" if c is None else f"{c.ratio_words.split(' [')[0]}\nn = {_thousands(c)}"
     ax.set_title(found, loc="right", fontsize=7, fontweight="normal", color=FLAGGED if c and c.flagged else "black")
 
 

@@ -1,5 +1,6 @@
 """The statistics of a population against Elephant on the same trains, and against answers known by hand."""
 
+import neo
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -52,6 +53,33 @@ def test_statistics_equal_elephant(counts, name):
     np.testing.assert_allclose(
         getattr(TrialStatistics(counts), name)(), getattr(reference, name)(counts), rtol=1e-10, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("name", ["rates_hz", "isi_mean_s", "cv2", "correlations"])
+def test_elephant_takes_the_neo_block_as_well(counts, name):
+    of_block = getattr(reference, name)(counts.to_neo())
+    np.testing.assert_allclose(of_block, getattr(reference, name)(counts), rtol=1e-12)
+
+
+def test_statistics_with_intervals_are_exact_of_many_units_too():
+    many = random_counts(units=100, trials=30, mean=2.0)
+    for name in ("cross_correlograms", "correlations"):
+        whole = of(TrialStatistics(many), name)
+        np.testing.assert_allclose(spike_statistics(many, [name])[name].value, whole, rtol=1e-10, atol=1e-12)
+
+
+def test_all_pairs_of_very_many_units_when_asked_for():
+    many = random_counts(units=210, trials=4, bins=12, mean=0.3)
+    shapes = [
+        spike_statistics(many, ["spike_time_tilings"], all_pairs=every)["spike_time_tilings"].value.shape
+        for every in (False, True)
+    ]
+    assert shapes == [(200 * 199 // 2,), (210 * 209 // 2,)]
+
+
+def test_elephant_needs_to_know_the_bins_of_a_block():
+    with pytest.raises(TypeError, match=r"annotation bin_size_ms; got Block"):
+        reference.rates_hz(neo.Block())
 
 
 @pytest.mark.parametrize("name", ["autocorrelograms", "cross_correlograms"])

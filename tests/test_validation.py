@@ -179,8 +179,64 @@ def test_few_trials_give_what_they_can(trials):
     assert report.flagged == []
     assert any("so few trials cannot show any difference" in note for note in report.notes)
     assert "nan" not in report.summary()
-    assert np.isfinite(report.table["ratio"].to_numpy()).all()
+    table = report.table
+    assert np.isfinite(table.loc[table["floor"] > 0, "ratio"].to_numpy()).all()
     report.plot()
+
+
+@pytest.mark.parametrize("changed", [lambda one: 2 * one, lambda one: np.roll(one, 7, axis=1)])
+def test_what_real_trials_never_vary_in_is_flagged_without_a_ratio(changed):
+    once = np.zeros((60, 30, 5), np.uint8)
+    once[:, 15] = 1
+    report = validate(SpikeCounts(once, 10.0), SpikeCounts(changed(once), 10.0), num_splits=4)
+    assert "psth" in report.flagged
+    assert np.isnan(report.table.loc["psth", "ratio"])
+    assert report.table.loc["psth", "floor"] == 0
+    assert any(note.startswith("Without a ratio") for note in report.notes)
+    assert "nan" not in report.summary()
+    assert ">nan" not in report._repr_html_()
+    report.plot()
+
+
+def varying(num_trials, shortest, seed, bins=60):
+    """One Poisson process, in trials of ``shortest`` to ``bins`` bins."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(shortest, bins + 1, num_trials)
+    counts = rng.poisson(0.25, (num_trials, bins, 8)) * (np.arange(bins) < lengths[:, None])[:, :, None]
+    return SpikeCounts(counts, 10.0, num_bins=lengths)
+
+
+@pytest.mark.parametrize(("of_real", "of_synthetic"), [(60, 20), (20, 60)])
+def test_lengths_of_trials_are_no_difference(of_real, of_synthetic):
+    flagged = 0
+    for seed in range(8):
+        real, synthetic = varying(80, of_real, 2 * seed), varying(80, of_synthetic, 2 * seed + 1)
+        report = validate(real, synthetic, num_splits=2)
+        assert any("differ in length by more than chance" in note for note in report.notes)
+        assert np.array_equal(np.sort(report.real.num_bins), np.sort(report.synthetic.num_bins))
+        flagged += bool(report.flagged)
+    assert flagged <= 2  # 8 chances of 5 %: more in 1 of 170 cases
+
+
+def test_trials_alike_in_length_are_not_cut():
+    real, synthetic = varying(80, 20, 0), varying(50, 20, 1)
+    report = validate(real, synthetic, num_splits=2)
+    assert np.array_equal(report.real.num_bins, real.num_bins)
+    assert not any("differ in length" in note for note in report.notes)
+
+
+def test_trials_in_both_real_and_train_are_refused(parts):
+    train, _, other = parts
+    with pytest.raises(ValueError, match=r"3 of the 3 trials of real are in train as well; .* split first"):
+        validate(train[:3], other, train=train)
+
+
+def test_what_is_no_spike_counts_is_told_how_to_become_one(parts):
+    _, real, other = parts
+    with pytest.raises(TypeError, match=r"synthetic must be a SpikeCounts; got Block. .* SpikeCounts.from_neo"):
+        validate(real, PSTHPoisson().fit(real).sample(2, seed=0).to_neo())
+    with pytest.raises(TypeError, match=r"real must be a SpikeCounts; got ndarray"):
+        validate(real.counts, other)
 
 
 def test_nothing_at_all_is_said_so():

@@ -9,6 +9,9 @@ fresh trials would resemble them, by (1 − f) in variance, while the pool of al
 which adds f. The s.d. over splits is therefore widened by √((1 + f) / (1 − f)). Without training trials both
 sides are halves drawn anew for every split; then the s.d. over splits is taken as it is, which is wide.
 
+Where real trials do not differ at all in half of the splits, as with few spikes, there is no ratio; the permutation
+test stands.
+
 What is flagged does not depend on these intervals: see :mod:`spikeinterface_gen.validation.permutation`.
 """
 
@@ -41,7 +44,7 @@ class Comparison:
     values, floors : array of float64, shape (splits,)
         Distance of synthetic, and of other real trials, from real ones.
     low, high : float
-        95 % interval of the ratio.
+        95 % interval of the ratio; NaN where there is none.
     p, score : float
         Of the permutation test: probability of a difference as large in any metric where there is none, and the
         distance in s.d. above its mean over relabellings. NaN where there was no test.
@@ -82,8 +85,13 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Value over floor, median over splits."""
-        return float(np.median(self.values / self.floors))
+        """Value over floor, median over splits; NaN where real trials do not differ at all in half of these."""
+        return _ratio(self.values, self.floors)
+
+    @property
+    def ratio_words(self) -> str:
+        """The ratio and its interval."""
+        return f"{self.ratio:.2f} × floor [{self.low:.2f}, {self.high:.2f}]" if np.isfinite(self.ratio) else "no floor"
 
     @property
     def flagged(self) -> bool:
@@ -110,7 +118,14 @@ class _Splits:
         """Why the metric says nothing; empty where it does."""
         if not np.all(np.isfinite(self.values) & np.isfinite(self.floors)):
             return f"not defined for {num_trials} trials on either side: too few spikes, or trials too short"
-        return "real trials do not differ in it at all" if np.any(self.floors == 0) else ""
+        return "" if np.any(self.values) or np.any(self.floors) else "no two trials differ in it, real or synthetic"
+
+    def interval(self, overlap: float) -> tuple[float, float]:
+        """95 % interval of the ratio, of splits that share ``overlap`` of their trials."""
+        if not np.isfinite(_ratio(self.values, self.floors)):
+            return float("nan"), float("nan")
+        above = self.floors > 0
+        return _interval(self.values[above] / self.floors[above], overlap)
 
 
 def compare_metrics(
@@ -139,7 +154,7 @@ def compare_metrics(
     comparisons = {}
     for name, metric in kept.items():
         of_metric = found[name]
-        low, high = _interval(of_metric.values / of_metric.floors, design.overlap)
+        low, high = of_metric.interval(design.overlap)
         over, agreed = corrected.get(name, (float("nan"), float("nan")))
         with_synthetic, with_real = np.median(of_metric.plain, axis=0)
         ceiling = more_than_chance(with_real, _num_independent(metric, design.sums.layout))
@@ -182,6 +197,12 @@ def _over_splits(metrics: Mapping[str, Metric], design: Design, num_splits: int)
                 if metric.is_elementwise:
                     of_metric.plain[k] = correlation(reference, generated), correlation(reference, other)
     return found
+
+
+def _ratio(values: np.ndarray, floors: np.ndarray) -> float:
+    """Median of the ratio, infinite in splits without a floor; NaN where that is half of them."""
+    ratio = float(np.median(np.divide(values, floors, out=np.full(len(values), np.inf), where=floors > 0)))
+    return ratio if np.isfinite(ratio) else float("nan")
 
 
 def _interval(ratios: np.ndarray, overlap: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Synthetic trials that are real ones, spike by spike: data that only pass for synthetic."""
+"""Trials that are others, spike by spike: such as data that only pass for synthetic."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["num_copies"]
 _MIN_SPIKES = 10
 
 
-def num_copies(synthetic: SpikeCounts, *real: SpikeCounts) -> int:
-    """Return how many synthetic trials equal a trial of one of the real sets in every bin of every unit.
+def num_copies(counts: SpikeCounts, *others: SpikeCounts) -> int:
+    """Return how many trials equal a trial of one of the other sets in every bin of every unit.
 
     Trials of fewer than 10 spikes do not count: such may be equal by chance.
     """
-    known = {fingerprint for counts in real for fingerprint in _fingerprints(counts)}
-    return sum(fingerprint in known for fingerprint in _fingerprints(synthetic))
+    known = {fingerprint for other in others for fingerprint in _fingerprints(other)}
+    return sum(fingerprint in known for fingerprint in _fingerprints(counts))
 
 
 def _fingerprints(counts: SpikeCounts) -> list[bytes]:

@@ -84,9 +84,13 @@ class Groups:
     seed : int
         Everything drawn follows from it.
     layout : Layout
+    exact : bool
+        See :class:`~spikeinterface_gen.validation.sums.StackedSums`.
     """
 
-    def __init__(self, sides: Mapping[str, SpikeCounts], number: int, *, seed: int, layout: Layout) -> None:
+    def __init__(
+        self, sides: Mapping[str, SpikeCounts], number: int, *, seed: int, layout: Layout, exact: bool = False
+    ) -> None:
         self.seed = seed
         self.number = number
         self.sides: dict[str, Side] = {}
@@ -97,7 +101,7 @@ class Groups:
         self.real = self.sides["real"]
         self.train = self.sides.get("train")
         self.num_groups = len(groups)
-        self.sums = StackedSums(groups)
+        self.sums = StackedSums(groups, exact=exact)
 
     @property
     def overlap(self) -> float:

@@ -93,7 +93,16 @@ def floors(
 
 
 def check_same_population(real: SpikeCounts, other: SpikeCounts, name: str = "synthetic") -> None:
-    """Raise a ValueError unless both have the same units in the same order, and the same bins."""
+    """Raise a ValueError unless both have the same units in the same order, and the same bins.
+
+    A TypeError, if one of them is no SpikeCounts.
+    """
+    for side, counts in (("real", real), (name, other)):
+        if not isinstance(counts, SpikeCounts):
+            raise TypeError(
+                f"{side} must be a SpikeCounts; got {type(counts).__name__}. SpikeCounts(array, bin_size_ms) is one, "
+                "and so do SpikeCounts.from_neo and .from_sorting."
+            )
     if not np.isclose(real.bin_size_ms, other.bin_size_ms):
         raise ValueError(
             f"real has bins of {real.bin_size_ms:g} ms and {name} of {other.bin_size_ms:g} ms; bin both alike."

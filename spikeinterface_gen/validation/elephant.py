@@ -3,12 +3,17 @@
 The functions bear the names of the methods of
 :class:`~spikeinterface_gen.validation.statistics.TrialStatistics` and return the same arrays, over all
 trials. Spike trains have their spikes at the interior points of their bins, as the interval statistics do.
+
+Each takes a :class:`~spikeinterface_gen.SpikeCounts`, or a ``neo.Block`` that says in its annotations which bins it was
+made from, as all that this package returns do. Elephant has no counterpart of the distribution of intervals, of slow
+drift, of signal and noise correlations, of triplet correlations or of the participation ratio.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -41,6 +46,35 @@ __all__ = [
 ]
 
 
+Options = ParamSpec("Options")
+Result = TypeVar("Result")
+
+
+def _of_blocks_too(
+    statistic: Callable[Concatenate[SpikeCounts, Options], Result],
+) -> Callable[Concatenate[SpikeCounts | neo.Block, Options], Result]:
+    """Let a function of counts take a Neo block that says which bins it was made from."""
+
+    @wraps(statistic)
+    def of_either(counts: SpikeCounts | neo.Block, /, *args: Options.args, **options: Options.kwargs) -> Result:
+        return statistic(_counts(counts), *args, **options)
+
+    return of_either
+
+
+def _counts(source: SpikeCounts | neo.Block) -> SpikeCounts:
+    if isinstance(source, SpikeCounts):
+        return source
+    bin_size_ms = getattr(source, "annotations", {}).get("bin_size_ms")
+    if bin_size_ms is None:
+        raise TypeError(
+            "expected a SpikeCounts, or a neo.Block with the annotation bin_size_ms; got "
+            f"{type(source).__name__}. Take SpikeCounts.from_neo(block, bin_size_ms=…)."
+        )
+    return SpikeCounts.from_neo(source, bin_size_ms=float(bin_size_ms))
+
+
+@_of_blocks_too
 def spike_trains(counts: SpikeCounts) -> list[list[neo.SpikeTrain]]:
     """Return one Neo spike train a trial and unit, ``[trial][unit]``, from 0 to the end of the trial."""
     import neo
@@ -57,6 +91,7 @@ def spike_trains(counts: SpikeCounts) -> list[list[neo.SpikeTrain]]:
     ]
 
 
+@_of_blocks_too
 def rates_hz(counts: SpikeCounts) -> np.ndarray:
     """Firing rate of each unit in Hz by ``elephant.statistics.mean_firing_rate``, shape (units,)."""
     from elephant.statistics import mean_firing_rate
@@ -67,6 +102,7 @@ def rates_hz(counts: SpikeCounts) -> np.ndarray:
     return np.average(by_trial, axis=0, weights=counts.durations_s)
 
 
+@_of_blocks_too
 def fano_factors(counts: SpikeCounts) -> np.ndarray:
     """Fano factor of each unit by ``elephant.statistics.fanofactor``, shape (units,); NaN for silent units.
 
@@ -80,16 +116,19 @@ def fano_factors(counts: SpikeCounts) -> np.ndarray:
     return np.array([fanofactor(list(trains)) if any(map(len, trains)) else np.nan for trains in by_unit])
 
 
+@_of_blocks_too
 def isi_mean_s(counts: SpikeCounts) -> np.ndarray:
     """Mean of the intervals of each unit by ``elephant.statistics.isi``, in s, shape (units,)."""
     return np.array([pooled.mean() if len(pooled) else np.nan for pooled in _pooled_intervals(counts)])
 
 
+@_of_blocks_too
 def isi_sd_s(counts: SpikeCounts) -> np.ndarray:
     """Standard deviation of the intervals of each unit by ``elephant.statistics.isi``, in s, shape (units,)."""
     return np.array([pooled.std() if len(pooled) else np.nan for pooled in _pooled_intervals(counts)])
 
 
+@_of_blocks_too
 def cv2(counts: SpikeCounts) -> np.ndarray:
     """CV2 of each unit by ``elephant.statistics.cv2``, trials weighted by their pairs of intervals, shape (units,)."""
     from elephant.statistics import cv2 as cv2_of_intervals
@@ -97,6 +136,7 @@ def cv2(counts: SpikeCounts) -> np.ndarray:
     return _over_pairs_of_intervals(counts, cv2_of_intervals)
 
 
+@_of_blocks_too
 def lv(counts: SpikeCounts) -> np.ndarray:
     """Lv of each unit by ``elephant.statistics.lv``, trials weighted by their pairs of intervals, shape (units,)."""
     from elephant.statistics import lv as lv_of_intervals
@@ -104,6 +144,7 @@ def lv(counts: SpikeCounts) -> np.ndarray:
     return _over_pairs_of_intervals(counts, lv_of_intervals)
 
 
+@_of_blocks_too
 def psth_hz(counts: SpikeCounts, factor: int) -> np.ndarray:
     """Rate of each unit over a trial in ``factor`` bins, by ``elephant.statistics.time_histogram``, in Hz.
 
@@ -123,6 +164,7 @@ def psth_hz(counts: SpikeCounts, factor: int) -> np.ndarray:
     return total / (trials[:, None] * factor * counts.bin_size_ms / 1000.0)
 
 
+@_of_blocks_too
 def complexity_histogram(counts: SpikeCounts) -> np.ndarray:
     """Bins by the number of units that fire in them, by ``elephant.statistics.Complexity``, shape (units + 1,)."""
     from elephant.statistics import Complexity
@@ -134,6 +176,7 @@ def complexity_histogram(counts: SpikeCounts) -> np.ndarray:
     return result
 
 
+@_of_blocks_too
 def spike_time_tilings(counts: SpikeCounts, reach_bins: int) -> np.ndarray:
     """Tiling coefficient of each pair by ``elephant…spike_time_tiling_coefficient``, of one trial, (pairs,).
 
@@ -161,6 +204,7 @@ def spike_time_tilings(counts: SpikeCounts, reach_bins: int) -> np.ndarray:
     return np.array([spike_time_tiling_coefficient(trains[i], trains[j], dt=dt) for i, j in pairs])
 
 
+@_of_blocks_too
 def power_spectra(counts: SpikeCounts, segment_bins: int) -> np.ndarray:
     """Power spectral density of each unit's rate by ``elephant.spectral.welch_psd``, (frequencies, units)."""
     import neo
@@ -179,16 +223,19 @@ def power_spectra(counts: SpikeCounts, segment_bins: int) -> np.ndarray:
     return total / number
 
 
+@_of_blocks_too
 def correlations(counts: SpikeCounts) -> np.ndarray:
     """Pearson correlation of each pair by ``elephant.spike_train_correlation.correlation_coefficient``, (pairs,)."""
     return correlations_of(counts, 1)
 
 
+@_of_blocks_too
 def correlations_of(counts: SpikeCounts, factor: int) -> np.ndarray:
     """Pearson correlation of the counts in ``factor`` bins by ``elephant…correlation_coefficient``, (pairs,)."""
     return _correlation_matrix(_wide(counts, factor), counts)[np.triu_indices(counts.num_units, 1)]
 
 
+@_of_blocks_too
 def population_couplings(counts: SpikeCounts, factor: int) -> np.ndarray:
     """Correlation of each unit with the sum of all others by ``elephant…correlation_coefficient``, (units,)."""
     wide = _wide(counts, factor)
@@ -197,6 +244,7 @@ def population_couplings(counts: SpikeCounts, factor: int) -> np.ndarray:
     return np.array([_correlation_matrix(np.stack(pair), counts)[0, 1] for pair in pairs])
 
 
+@_of_blocks_too
 def autocorrelograms(counts: SpikeCounts, num_lags: int) -> np.ndarray:
     """Autocorrelation coefficients, coincidences by ``elephant…cross_correlation_histogram``, (num_lags, units)."""
     mean, variance = _moments(counts)
@@ -209,6 +257,7 @@ def autocorrelograms(counts: SpikeCounts, num_lags: int) -> np.ndarray:
     return result
 
 
+@_of_blocks_too
 def cross_correlogram_counts(counts: SpikeCounts, num_lags: int) -> np.ndarray:
     """Coincidences of all ordered pairs at lags 1 … ``num_lags`` by ``elephant…cross_correlation_histogram``.
 
@@ -222,6 +271,7 @@ def cross_correlogram_counts(counts: SpikeCounts, num_lags: int) -> np.ndarray:
     return result
 
 
+@_of_blocks_too
 def cross_correlograms(counts: SpikeCounts, num_lags: int) -> np.ndarray:
     """Cross-correlation coefficients, from :func:`cross_correlogram_counts`.
 

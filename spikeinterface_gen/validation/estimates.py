@@ -70,7 +70,12 @@ class Estimate:
 
 
 def spike_statistics(
-    counts: SpikeCounts, names: Iterable[str] | None = None, *, num_lags: int | None = None, seed: int = 0
+    counts: SpikeCounts,
+    names: Iterable[str] | None = None,
+    *,
+    num_lags: int | None = None,
+    all_pairs: bool = False,
+    seed: int = 0,
 ) -> dict[str, Estimate]:
     """Return statistics of a population with their intervals.
 
@@ -82,6 +87,9 @@ def spike_statistics(
         Of ``STATISTICS``. Default: all.
     num_lags : int, optional
         Lags of the correlograms, in bins. Default: 10, and no more than half of a trial.
+    all_pairs : bool
+        Statistics of pairs are of all of them, however many units there are; cross-correlograms of 1000 units take some
+        10 GB. Default: correlations of at most 1000 units and all else of pairs of at most 200, evenly spread.
     seed : int
         Of the cut into groups of trials, and of the choice of triplets of units.
 
@@ -100,8 +108,8 @@ def spike_statistics(
         raise ValueError(f"there are no statistics {unknown}; there are {', '.join(STATISTICS)}.")
     if counts.num_trials < 2:
         raise ValueError("intervals come from the differences between trials; got a single trial.")
-    layout = Layout.of(counts, num_lags=num_lags, seed=seed)
-    groups = Groups({"real": counts}, counts.num_trials, seed=seed, layout=layout)
+    layout = Layout.of(counts, num_lags=num_lags, seed=seed, all_pairs=all_pairs)
+    groups = Groups({"real": counts}, counts.num_trials, seed=seed, layout=layout, exact=True)
     return {name: jackknife(groups, groups.real, STATISTICS[name]) for name in chosen}
 
 

@@ -17,7 +17,7 @@ from spikeinterface_gen.validation.design import Design, equal_number
 from spikeinterface_gen.validation.distances import check_same_population
 from spikeinterface_gen.validation.estimates import Estimate, summarise
 from spikeinterface_gen.validation.layout import MAX_CORRELATION_UNITS, MAX_PAIR_UNITS, Layout
-from spikeinterface_gen.validation.lengths import same_longest
+from spikeinterface_gen.validation.lengths import alike_in_length
 from spikeinterface_gen.validation.metrics import METRICS, PAPER_METRICS
 from spikeinterface_gen.validation.permutation import LEVEL, MaximumTest, permutation_test
 from spikeinterface_gen.validation.privacy import Membership, membership_inference
@@ -238,8 +238,11 @@ def validate(
 
     Raises
     ------
+    TypeError
+        If a side is no SpikeCounts.
     ValueError
-        If the populations differ in units or bin size, or there are too few trials for any floor.
+        If the populations differ in units or bin size, if ``real`` and ``train`` share trials, or if there are too few
+        trials for any floor.
 
     Examples
     --------
@@ -258,6 +261,12 @@ def validate(
     check_same_population(real, synthetic)
     if train is not None:
         check_same_population(real, train, "train")
+        shared = num_copies(real, train)
+        if shared:
+            raise ValueError(
+                f"{shared} of the {real.num_trials} trials of real are in train as well; real must hold trials that "
+                "the model never saw: split first (counts.split), or leave train out."
+            )
     num_train = None if train is None else train.num_trials
     number = equal_number(real.num_trials, synthetic.num_trials, num_train)
     if number < 1:
@@ -265,7 +274,7 @@ def validate(
             f"{real.num_trials} real and {num_train or 'no'} training trials are too few for a floor; "
             "it needs two trials in train, or without it two in real."
         )
-    real, synthetic, train, notes = same_longest(real, synthetic, train)
+    real, synthetic, train, notes = alike_in_length(real, synthetic, train)
     layout = Layout.of(*(counts for counts in (real, synthetic, train) if counts is not None), seed=seed)
     design = Design(real, synthetic, train, number, seed=seed, layout=layout)
     metrics = {**METRICS, **(PAPER_METRICS if paper else {})}
@@ -366,6 +375,9 @@ def _notes(layout: Layout, test: MaximumTest, comparisons: dict[str, Comparison]
         notes.append(f"Pairwise correlations are of {MAX_CORRELATION_UNITS} units, evenly spread over all.")
     if layout.num_units > MAX_PAIR_UNITS:
         notes.append(f"All else that is of pairs or triplets is of {MAX_PAIR_UNITS} units, evenly spread over all.")
+    floorless = [c.metric.label for c in comparisons.values() if not np.isfinite(c.ratio)]
+    if floorless:
+        notes.append(f"Without a ratio, because most real trials do not differ in it at all: {', '.join(floorless)}.")
     left_out = [
         f"{c.metric.label} ({c.num_left_out} {c.metric.elements})" for c in comparisons.values() if c.num_left_out
     ]

@@ -252,12 +252,15 @@ class StackedSums:
     ----------
     groups : sequence of SpikeSums
         Of one layout.
+    exact : bool
+        Keep all sums in double precision. Otherwise those as large as the square of many units are in single precision:
+        distances between samples, many times summed, lose nothing that sampling left them.
     """
 
-    # Sums as large as the square of the units are kept in single precision.
     _LARGE = 1 << 16
 
-    def __init__(self, groups: Sequence[SpikeSums]) -> None:
+    def __init__(self, groups: Sequence[SpikeSums], *, exact: bool = False) -> None:
+        self._large = np.inf if exact else self._LARGE
         self.layout = groups[0].layout
         self._groups = groups
         self._stacks: Sums = {}
@@ -269,7 +272,7 @@ class StackedSums:
             values = [group.take(name) for group in self._groups]
             longest = max(len(value) if value.ndim else 0 for value in values)
             values = [_padded(value, longest) for value in values]
-            dtype = np.float32 if values[0].size > self._LARGE else np.float64
+            dtype = np.float32 if values[0].size > self._large else np.float64
             self._stacks[name] = np.stack(values).astype(dtype, copy=False).reshape(len(values), -1)
             self._shapes[name] = values[0].shape
         return self._stacks[name]

@@ -32,7 +32,7 @@ def summary(report: ValidationReport) -> str:
     for name in PAPER_METRICS:
         if name in report.comparisons:
             c = report.comparisons[name]
-            parts.append(f"{capital(c.metric.label)}: {c.ratio:.2f} × floor [{c.low:.2f}, {c.high:.2f}].")
+            parts.append(f"{capital(c.metric.label)}: {c.ratio_words}.")
     correlation = report.comparisons.get("correlation")
     if correlation is not None and np.isfinite(correlation.agreement):
         parts.append(
