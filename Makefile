@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
-	$(BIN)/python examples/demo.py
+	$(BIN)/spikeinterface-gen demo
 
 test: .venv/.installed
 	$(BIN)/python -m pytest

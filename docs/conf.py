@@ -25,7 +25,6 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "generated/gallery",
     "filename_pattern": r"\.py$",
-    "ignore_pattern": r"demo\.py$",
     "within_subsection_order": "gallery_figures.in_reading_order",
     "image_scrapers": ("gallery_figures.saved_figures",),
     "reset_modules": ("matplotlib", "gallery_figures.fresh_folder"),
