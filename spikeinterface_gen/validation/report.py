@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.validation.breakdown import Part, by_area, by_condition, conditions
+from spikeinterface_gen.provenance import is_synthetic
+from spikeinterface_gen.validation.breakdown import Part, by_area, by_condition, conditions, skipped_covariates
 from spikeinterface_gen.validation.comparison import Comparison, compare_metrics
 from spikeinterface_gen.validation.copies import num_copies
 from spikeinterface_gen.validation.decoding import UseReport
@@ -24,7 +25,7 @@ from spikeinterface_gen.validation.privacy import Membership, membership_inferen
 from spikeinterface_gen.validation.profile import Profile, correlation_groups, profile
 from spikeinterface_gen.validation.two_sample import Encoder, TwoSampleReport, two_sample_tests
 from spikeinterface_gen.validation.use import use_of
-from spikeinterface_gen.validation.words import capital
+from spikeinterface_gen.validation.words import SWAPPED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +129,7 @@ class ValidationReport:
             [float(number) for side in sides for number in (side.value, side.low, side.high)]
             for sides in self.averages.values()
         ]
-        return pd.DataFrame(rows, index=pd.Index(self.averages, name="metric"), columns=columns)
+        return pd.DataFrame(rows, index=pd.Index(self.averages, name="metric"), columns=columns, dtype=float)
 
     @property
     def by_part(self) -> pd.DataFrame:
@@ -150,6 +151,11 @@ class ValidationReport:
         return self.num_copies > 0 or (self.whole_trials is not None and self.whole_trials.too_close)
 
     @property
+    def maybe_swapped(self) -> bool:
+        """Whether the real trials say that they are synthetic, and the synthetic ones do not."""
+        return is_synthetic(self.real) and not is_synthetic(self.synthetic)
+
+    @property
     def flagged(self) -> list[str]:
         """Names of what tells synthetic from fresh real trials: "memorisation", metrics, the most conspicuous first.
 
@@ -160,14 +166,14 @@ class ValidationReport:
         return memorised + [c.metric.name for c in sorted(flagged, key=lambda c: -c.score)]
 
     def summary(self) -> str:
-        """Return what was found, in one paragraph that a methods section could carry."""
+        """Return what was found, the verdict first, in one paragraph that a methods section could carry."""
         from spikeinterface_gen.validation.words import summary
 
         return summary(self)
 
     def plot(self) -> Figure:
         """Return one page of figures."""
-        from spikeinterface_gen.plotting import plot_validation
+        from spikeinterface_gen.validation.figures import plot_validation
 
         return plot_validation(self)
 
@@ -201,6 +207,7 @@ def validate(
     encoder: Encoder | None = None,
     num_splits: int = 20,
     num_permutations: int = 199,
+    num_lags: int | None = None,
     seed: int = 0,
     paper: bool = False,
     thorough: bool = True,
@@ -224,6 +231,9 @@ def validate(
         Random splits, at least 2.
     num_permutations : int
         Random relabellings of real and synthetic trials behind ``flagged``, at least 99.
+    num_lags : int, optional
+        Lags of auto- and cross-correlograms, in bins, fewer than the longest trial has. Default: 10, and no more than
+        half of a trial. Time and memory for cross-correlograms grow with it.
     seed : int
         The splits and relabellings follow from it.
     paper : bool
@@ -239,7 +249,8 @@ def validate(
     Raises
     ------
     ValueError
-        If the populations differ in units or bin size, or there are too few trials for any floor.
+        If the populations differ in units or bin size, there are too few trials for any floor, or trials are too
+        short for so many lags.
 
     Examples
     --------
@@ -266,7 +277,14 @@ def validate(
             "it needs two trials in train, or without it two in real."
         )
     real, synthetic, train, notes = same_longest(real, synthetic, train)
-    layout = Layout.of(*(counts for counts in (real, synthetic, train) if counts is not None), seed=seed)
+    if is_synthetic(real) and not is_synthetic(synthetic):
+        notes.append(SWAPPED)
+    if num_lags is not None and not 1 <= num_lags < real.max_bins:
+        raise ValueError(
+            f"num_lags must lie between 1 and {real.max_bins - 1}, for trials of {real.max_bins} bins; got {num_lags}."
+        )
+    sides = [counts for counts in (real, synthetic, train) if counts is not None]
+    layout = Layout.of(*sides, num_lags=num_lags, seed=seed)
     design = Design(real, synthetic, train, number, seed=seed, layout=layout)
     metrics = {**METRICS, **(PAPER_METRICS if paper else {})}
     if not layout.trial_locked:
@@ -275,9 +293,10 @@ def validate(
         metrics = {name: metric for name, metric in metrics.items() if not metric.needs_time_origin}
     test = permutation_test(metrics, design, num_permutations=num_permutations)
     comparisons, left_out = compare_metrics(metrics, design, test, num_splits=num_splits)
-    averages = _averages(design, comparisons)
-    parts = by_area(design, real.unit_properties["area"]) if "area" in real.unit_properties else []
-    of_conditions, of_conditions_notes = by_condition(real, synthetic, train, conditions(real, synthetic), seed)
+    averages, of_averages = _averages(design, comparisons)
+    parts, of_parts = by_area(design, real.unit_properties["area"]) if "area" in real.unit_properties else ([], [])
+    of_conditions, of_rare = by_condition(real, synthetic, train, conditions(real, synthetic), seed, num_lags)
+    of_parts += skipped_covariates(real, synthetic) + of_rare
     copies = num_copies(synthetic, *(side for side in (real, train) if side is not None))
     membership = None
     if train is not None and min(real.num_trials, train.num_trials) >= 3:
@@ -291,8 +310,11 @@ def validate(
             use, of_use = use_of(train, synthetic, real, seed=seed)
             of_extras += of_use
 
-    notes += [f"{capital(metrics[name].label)} is left out: {reason}." for name, reason in left_out.items()]
-    notes += _notes(layout, test, comparisons) + of_conditions_notes + of_extras
+    notes += [
+        f"Left out is {', '.join(metrics[name].label for name, why in left_out.items() if why == reason)}: {reason}."
+        for reason in dict.fromkeys(left_out.values())
+    ]
+    notes += _notes(layout, test, comparisons) + of_averages + of_parts + of_extras
     if train is not None and membership is None:
         notes.append("Memorisation was not tested: fewer than 3 training or held-out trials.")
     first = design.splits(1)[0]
@@ -349,13 +371,23 @@ def _whole_trials(
     return report, []
 
 
-def _averages(design: Design, comparisons: dict[str, Comparison]) -> dict[str, tuple[Estimate, Estimate]]:
-    """Each statistic on average, with its interval; one trial a side has none."""
-    if design.number < 2:
-        return {}
+def _averages(
+    design: Design, comparisons: dict[str, Comparison]
+) -> tuple[dict[str, tuple[Estimate, Estimate]], list[str]]:
+    """Each statistic on average, with its interval, where groups of trials allow one; and what is left out."""
     metrics = [c.metric for c in comparisons.values()]
-    real, synthetic = (summarise(design, side, metrics) for side in (design.real, design.synthetic))
-    return {name: (real[name], synthetic[name]) for name in comparisons}
+    found: dict[str, tuple[Estimate, Estimate]] = {}
+    # A single group has nothing to be compared with.
+    if design.number > 1:
+        real, synthetic = (summarise(design, side, metrics) for side in (design.real, design.synthetic))
+        found = {name: (real[name], synthetic[name]) for name in comparisons}
+    defined = {name: sides for name, sides in found.items() if all(np.isfinite(side.high) for side in sides)}
+    labels = [c.metric.label for name, c in comparisons.items() if name not in defined]
+    if not labels:
+        return defined, []
+    if not defined:
+        return defined, ["Too few trials for averages with intervals."]
+    return defined, [f"Too few trials for averages with intervals of: {', '.join(labels)}."]
 
 
 def _notes(layout: Layout, test: MaximumTest, comparisons: dict[str, Comparison]) -> list[str]:
