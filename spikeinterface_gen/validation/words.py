@@ -70,7 +70,7 @@ def _methods(report: ValidationReport) -> str:
     tested = sum(np.isfinite(c.p) for c in report.comparisons.values())
     test = (
         f", by a permutation test of the maximum over {tested} metrics ({report.test.num_permutations} relabellings, "
-        f"{100 * LEVEL:g} % false alarms for everything together)"
+        f"{100 * LEVEL:g} % false alarms for these and memorisation together)"
     )
     return (
         f"{report.num_trials} synthetic trials{_source(report)} were compared with as many real trials of "
@@ -85,7 +85,7 @@ def _ratios(report: ValidationReport) -> str:
         return ""
     floor = "held-out and training trials" if report.has_train else "two halves of the real trials"
     ratios = _listed([f"{c.ratio:.2f} [{c.low:.2f}, {c.high:.2f}] in {c.metric.label}" for c in comparisons])
-    return f"Relative to the distance between {floor} ({report.num_splits} splits, 95 % interval), theirs is {ratios}."
+    return f"In units of the distance between {floor} ({report.num_splits} splits, 95 % interval), theirs is {ratios}."
 
 
 def detectable_sentence(report: ValidationReport) -> str:
