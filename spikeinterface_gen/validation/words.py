@@ -85,7 +85,8 @@ def _ratios(report: ValidationReport) -> str:
         return ""
     floor = "held-out and training trials" if report.has_train else "two halves of the real trials"
     ratios = _listed([f"{c.ratio:.2f} [{c.low:.2f}, {c.high:.2f}] in {c.metric.label}" for c in comparisons])
-    return f"In units of the distance between {floor} ({report.num_splits} splits, 95 % interval), theirs is {ratios}."
+    unit = f"the distance between {floor} ({report.num_splits} splits, 95 % interval)"
+    return f"In units of {unit}, they differ by {ratios}."
 
 
 def detectable_sentence(report: ValidationReport) -> str:
