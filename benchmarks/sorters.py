@@ -22,8 +22,8 @@ from spikeinterface_gen.benchmark.pairs import paired_recordings
 from spikeinterface_gen.benchmark.tables import spike_train_correlations
 from spikeinterface_gen.rendering.probes import default_probe
 
-SORTER = "spykingcircus2"  # the quickest of the good ones
-OTHERS = ("tridesclous2", "lupin")
+SORTER = "tridesclous2"  # the quickest of the good ones
+OTHERS = ("spykingcircus2", "lupin")
 MIN_RATE_HZ = 1.0
 RATES_HZ = (2.0, 40.0)
 

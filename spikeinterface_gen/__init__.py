@@ -42,7 +42,7 @@ _LAZY = {
     "spike_statistics": "spikeinterface_gen.validation.estimates",
     "synthesize_like": "spikeinterface_gen.counterpart.like",
     "two_sample_tests": "spikeinterface_gen.validation.two_sample",
-    "validate": "spikeinterface_gen.validation.report",
+    "validate": "spikeinterface_gen.validation.validate",
     "write_neo": "spikeinterface_gen.convert.neo_files",
 }
 
@@ -80,10 +80,10 @@ if TYPE_CHECKING:
     from spikeinterface_gen.validation.estimates import spike_statistics as spike_statistics
     from spikeinterface_gen.validation.network_unit import network_unit_model as network_unit_model
     from spikeinterface_gen.validation.report import ValidationReport as ValidationReport
-    from spikeinterface_gen.validation.report import validate as validate
     from spikeinterface_gen.validation.two_sample import TwoSampleReport as TwoSampleReport
     from spikeinterface_gen.validation.two_sample import TwoSampleTest as TwoSampleTest
     from spikeinterface_gen.validation.two_sample import two_sample_tests as two_sample_tests
+    from spikeinterface_gen.validation.validate import validate as validate
     from spikeinterface_gen.watermark import find_watermark as find_watermark
 
 

@@ -8,6 +8,7 @@ from spikeinterface.generation import NoiseGeneratorRecording
 
 from spikeinterface_gen import SpikeCounts
 from spikeinterface_gen.validation.analyzer import compute_spike_train_statistics
+from spikeinterface_gen.validation.estimates import spike_statistics
 from spikeinterface_gen.validation.statistics import TrialStatistics
 
 NAME = "spike_train_statistics"
@@ -65,12 +66,56 @@ def test_a_population_beside_itself_agrees_and_beside_another_does_not(sorting, 
     assert np.isnan(comparison.loc["rate_hz", "correlation"])
 
 
+def test_local_variation_and_pairs_are_those_of_the_trains(sorting, counts):
+    table = compute_spike_train_statistics(analyzer_of(sorting), window_s=1.0)
+    statistics = TrialStatistics(counts)
+    np.testing.assert_allclose(table["lv"], statistics.lv())
+    np.testing.assert_allclose(table["population_coupling"], statistics.population_couplings())
+    tilings = np.full((6, 6), np.nan)
+    tilings[np.triu_indices(6, 1)] = statistics.spike_time_tilings()
+    tilings.T[np.triu_indices(6, 1)] = statistics.spike_time_tilings()
+    np.testing.assert_allclose(table["mean_spike_time_tiling"], np.nanmean(tilings, axis=0))
+
+
+def test_intervals_are_those_of_the_jackknife(sorting, counts):
+    analyzer = analyzer_of(sorting)
+    extension = analyzer.compute(NAME, window_s=1.0)
+    intervals, values = extension.get_data("intervals"), extension.get_data()
+    assert list(intervals.columns.get_level_values(0).unique()) == list(values.columns)
+    expected = spike_statistics(counts, ["rates_hz", "lv"])
+    for name, estimate in (("rate_hz", expected["rates_hz"]), ("lv", expected["lv"])):
+        np.testing.assert_allclose(intervals[name, "low"], estimate.low)
+        np.testing.assert_allclose(intervals[name, "high"], estimate.high)
+    kept = analyzer.select_units(["u4", "u1"])
+    assert kept.get_extension(NAME).get_data("intervals").equals(intervals.loc[["u4", "u1"]])
+    single = analyzer.compute(NAME, window_s=12.0)
+    assert np.isfinite(single.get_data()["rate_hz"]).all()
+    assert single.get_data("intervals").isna().all(axis=None)
+
+
+def test_what_was_saved_with_fewer_statistics_is_read(sorting, counts):
+    analyzer = analyzer_of(sorting)
+    extension = analyzer.compute(NAME, reference=counts, window_s=1.0)
+    table = extension.get_data()
+    names = ["rate_hz", "isi_mean_s", "isi_sd_s", "cv2", "fano_factor", "mean_correlation"]
+    extension.data = {
+        name: value[:, :6] if name in ("values", "reference_values") else value
+        for name, value in extension.data.items()
+        if name not in ("low", "high")
+    }
+    assert extension.get_data().equals(table[names])
+    assert extension.get_data("comparison").index.tolist() == names
+    with pytest.raises(ValueError, match="saved without intervals"):
+        extension.get_data("intervals")
+    assert analyzer.select_units(["u2"]).get_extension(NAME).get_data().equals(table.loc[["u2"], names])
+
+
 @pytest.mark.parametrize("form", ["binary_folder", "zarr"])
 def test_it_is_saved_and_loaded(sorting, counts, tmp_path, form):
     analyzer = analyzer_of(sorting, format=form, folder=tmp_path / "analyzer")
     analyzer.compute(NAME, reference=counts)
     loaded = sic.load_sorting_analyzer(analyzer.folder)
-    for outputs in ("statistics", "reference", "comparison"):
+    for outputs in ("statistics", "intervals", "reference", "comparison"):
         one, two = (a.get_extension(NAME).get_data(outputs) for a in (analyzer, loaded))
         np.testing.assert_allclose(one, two)
         assert one.index.tolist() == two.index.tolist()

@@ -6,7 +6,7 @@ from scipy.stats import gaussian_kde
 
 from spikeinterface_gen import SpikeCounts
 from spikeinterface_gen.models.psth import PSTHPoisson
-from spikeinterface_gen.validation.breakdown import by_area, by_condition, conditions
+from spikeinterface_gen.validation.breakdown import by_area, by_condition, conditions, skipped_covariates
 from spikeinterface_gen.validation.comparison import compare_metrics
 from spikeinterface_gen.validation.copies import num_copies
 from spikeinterface_gen.validation.design import Design, equal_number
@@ -328,12 +328,51 @@ def test_a_wrong_area_is_wrong_by_itself():
     values[::2, :, :6] = 0
     design = Design(real, SpikeCounts(values, 10.0), train, 40, seed=0, layout=Layout.of(real))
     areas = np.repeat(["CA1", "VISp", "rare"], [6, 20, 4])
-    ratios = {(part.name, part.metric.name): part.ratio for part in by_area(design, areas)}
+    parts, notes = by_area(design, areas)
+    assert notes == ["No rows by area, for want of 5 units: rare (4)."]
+    ratios = {(part.name, part.metric.name): part.ratio for part in parts}
     assert {name for name, _ in ratios} == {"CA1", "VISp"}
     assert ratios["CA1", "rate"] > 2
     assert ratios["CA1", "noise_correlation"] > 2
     for metric in ("rate", "psth", "correlation", "isi_mean"):
         assert 0.5 < ratios["VISp", metric] < 1.6, metric
+
+
+def test_an_area_of_all_units_is_the_population():
+    real, synthetic, train = (correlated(n, seed, mean=0.4) for n, seed in ((40, 23), (40, 24), (80, 25)))
+    design = Design(real, synthetic, train, 40, seed=0, layout=Layout.of(real))
+    parts, notes = by_area(design, np.full(30, "CA1"))
+    assert notes == []
+    metrics = {name: m for name, m in METRICS.items() if m.elements in ("units", "pairs", "triplets")}
+    assert {part.metric.name for part in parts} == set(metrics)
+    test = permutation_test(metrics, design, num_permutations=99)
+    whole, _ = compare_metrics(metrics, design, test, num_splits=10)
+    for part in parts:
+        found = whole[part.metric.name]
+        # Units that a side says too little of are left out there on all sides.
+        if not found.num_left_out:
+            assert (part.value, part.floor) == pytest.approx((found.value, found.floor)), part.metric.name
+    assert sum(not found.num_left_out for found in whole.values()) > 15
+
+
+def test_covariates_that_divide_nothing_are_named_with_the_reason():
+    covariates = {
+        "side": np.arange(20) % 2,
+        "go": np.ones(20),
+        "speed": np.arange(20.0),
+        "reward": np.arange(20) % 2,
+        "path": np.zeros((20, 40, 2)),
+        "session_time_s": np.arange(20.0),
+    }
+    real = correlated(20, 26).with_covariates(**covariates)
+    synthetic = correlated(20, 27).with_covariates(**{k: v for k, v in covariates.items() if k != "reward"})
+    assert list(conditions(real, synthetic)) == ["side"]
+    assert skipped_covariates(real, synthetic) == [
+        "No rows by go (one value in all trials); speed (more than 8 values); reward (known of real trials only); "
+        "path (more than one number a trial)."
+    ]
+    assert "reward (known of synthetic trials only)" in skipped_covariates(synthetic, real)[0]
+    assert skipped_covariates(correlated(4, 1), correlated(4, 2)) == []
 
 
 def test_conditions_are_compared_one_by_one():
@@ -354,7 +393,9 @@ def test_conditions_are_compared_one_by_one():
     ratios = {(part.of, part.name, part.metric.name): part.ratio for part in parts}
     assert ratios["stimulus", "1", "rate"] > 2
     assert ratios["stimulus", "0", "rate"] < 1.6
-    assert any("Too few trials have go = no" in note for note in notes)
+    assert notes == ["Too few trials (8 a side are needed) for rows by go = no."]
+    assert {"lv", "synchrony", "spike_time_tiling", "autocorrelogram"} < {metric for _, _, metric in ratios}
+    assert not {"drift", "cross_correlogram"} & {metric for _, _, metric in ratios}
     lacking = synthetic[stimulus != 2]
     _, notes = by_condition(real, lacking, None, conditions(real, lacking), 0)
     assert any("No synthetic trial has stimulus = 2" in note for note in notes)

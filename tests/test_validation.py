@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -13,7 +14,10 @@ import spikeinterface_gen
 from spikeinterface_gen import SpikeCounts, plot_rasters
 from spikeinterface_gen.models.psth import PSTHPoisson
 from spikeinterface_gen.validation.distances import METRICS, compare, floors
-from spikeinterface_gen.validation.profile import correlation_groups
+from spikeinterface_gen.validation.figures import section_figures
+from spikeinterface_gen.validation.panels import clipped_interval, density_levels
+from spikeinterface_gen.validation.profile import correlation_groups, profile
+from spikeinterface_gen.validation.statistics import TrialStatistics
 
 # So few relabellings, and the statistics alone, are enough for most of what is tested here.
 validate = partial(spikeinterface_gen.validate, num_permutations=99, thorough=False)
@@ -85,14 +89,48 @@ def test_the_paper_definitions(parts, report):
 
 def test_the_summary_says_what_was_compared(report):
     summary = report.summary()
-    for words in ("40 synthetic trials (PSTHPoisson, seed 1)", "16 units", "bins of 10 ms", "20 random splits",
-                  "Told apart from real trials by: ", "smallest differences", "5 % false alarms",
-                  "pairwise correlation", "membership-inference AUC", "Whole trials were compared by 3 distances",
-                  "bits per spike after training on synthetic trials"):  # fmt: skip
+    for words in ("40 synthetic trials (PSTHPoisson, seed 1)", "16 units", "bins of 10 ms", "20 splits",
+                  "5 % false alarms", "pairwise correlation", "would often be missed", "membership-inference AUC",
+                  "As a whole, trials are told apart (p = ", "bits per spike in prediction of"):  # fmt: skip
         assert words in summary
     assert "\n" not in summary
     assert "nan" not in summary
     assert "flagged" in repr(report)
+
+
+def test_the_verdict_comes_first_and_the_summary_is_short(parts, report):
+    number = int(report.table["flagged"].sum())
+    assert number > 3
+    first = report.comparisons[report.flagged[0]].metric.label
+    assert report.summary().startswith(
+        f"Told apart from real trials by {number} of {len(report.table)} metrics; most clearly by {first}, "
+    )
+    assert len(report.summary().split()) < 200
+    _, real, other = parts
+    assert validate(real, other).summary().startswith("Not told apart from real trials by any of 23 metrics. ")
+
+
+def test_sides_that_seem_swapped_are_said_so(parts):
+    _, real, other = parts
+    marked = real.with_annotations(synthetic=True)
+    report = validate(marked, other, num_splits=2)
+    assert report.notes[0].startswith("The sides may be swapped")
+    assert report.summary().startswith("The sides may be swapped")
+    for one, two in ((other, marked), (marked, marked), (real, other)):
+        assert not replace(report, real=one, synthetic=two).maybe_swapped
+
+
+def test_lags_can_be_given(parts):
+    _, real, other = parts
+    report = validate(real, other, num_splits=2, num_lags=3)
+    assert report.profiles["real"].autocorrelograms.shape == (4, 3)
+    longer = validate(real, other, num_splits=2, num_lags=25)
+    assert longer.profiles["real"].cross_correlograms.shape == (4, 26)
+    wanted = METRICS["autocorrelogram"].average(TrialStatistics(real, num_lags=25).autocorrelograms())
+    assert longer.statistics.loc["autocorrelogram", ("real", "value")] == pytest.approx(wanted)
+    for number in (0, 30):
+        with pytest.raises(ValueError, match=f"between 1 and 29, for trials of 30 bins; got {number}"):
+            validate(real, other, num_lags=number)
 
 
 def test_unequal_numbers_are_compared_at_equal_ones(parts):
@@ -164,9 +202,11 @@ def test_statistics_that_few_spikes_do_not_allow_are_left_out():
     real, other = (SpikeCounts(rng.poisson(0.03, (60, 6, 5)), 10.0) for _ in range(2))
     report = validate(real, other, num_splits=4)
     assert "cv2" not in report.table.index
-    assert any(note.startswith("CV2 is left out: not defined") for note in report.notes)
+    (note,) = [note for note in report.notes if note.startswith("Left out is")]
+    assert "CV2" in note
+    assert note.endswith("too few spikes, or trials too short.")
     assert np.isfinite(report.table["ratio"].to_numpy()).all()
-    assert "CV2 is left out" in report.summary()
+    assert "1 note says what was left out" in report.summary()
     assert isinstance(report.plot(), Figure)
 
 
@@ -237,6 +277,19 @@ def test_what_is_no_spike_counts_is_told_how_to_become_one(parts):
         validate(real, PSTHPoisson().fit(real).sample(2, seed=0).to_neo())
     with pytest.raises(TypeError, match=r"real must be a SpikeCounts; got ndarray"):
         validate(real.counts, other)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(("trials", "training"), [(1, 2), (2, 4)])
+def test_averages_are_left_out_where_trials_are_too_few(trials, training):
+    rng = np.random.default_rng(3)
+    real, other, train = (SpikeCounts(rng.poisson(0.2, (n, 50, 4)), 10.0) for n in (trials, 5, training))
+    report = validate(real, other, train=train, thorough=True)
+    assert np.isfinite(report.statistics.to_numpy()).all()
+    (note,) = [note for note in report.notes if note.startswith("Too few trials for averages")]
+    assert report.statistics.empty if trials == 1 else "noise correlation" in note
+    assert "Too few trials to tell anything" in report.summary()
+    report.plot()
 
 
 def test_nothing_at_all_is_said_so():
@@ -317,7 +370,7 @@ def test_one_condition_is_no_division(parts):
     report = validate(real, other, train=train, num_splits=2, thorough=True)
     assert report.by_part.empty
     assert [use.score for use in report.use] == ["bits per spike"]
-    assert report.notes == []
+    assert report.notes == ["No rows by side, depth (one value in all trials)."]
     assert np.isfinite(report.table["ratio"].to_numpy()).all()
 
 
@@ -396,16 +449,69 @@ def test_figures_carry_sizes_units_and_floors(report):
 
 
 def test_the_page_stands_alone(report, tmp_path):
-    path = report.to_html(tmp_path / "report.html")
+    path = replace(report, notes=["No <rows>."]).to_html(tmp_path / "report.html")
     page = path.read_text(encoding="utf-8")
+    assert "<details><summary>What was left out or cut (1)</summary><ul><li>No &lt;rows&gt;.</li></ul>" in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert "data:image/png;base64," in page
     assert report.membership.summary().split(" (")[0] in page
     # A row each and a head: metrics, averages, distances of whole trials, use.
     assert page.count("<tr") == 2 * (len(report.table) + 1) + 4 + 2
-    assert "so many trials would show" in " ".join(page.split())
-    assert "Synthetic spikes" in page
+    assert page.count("<table") == page.count("<thead>") == 4
+    assert "<th></th>" not in page
+    assert page.count("<th>unit</th>") == 2
+    words = " ".join(page.split())
+    assert "so many trials would show" in words
+    assert "flagged although its ratio is near 1" in words
+    assert "sampling error of its training trials" in words
+    assert "Synthetic spikes. Made by PSTHPoisson, seed 1, python 3" in page
+    assert page.index("Told apart from real trials by") < page.index("<h2>Metrics")
+    assert path.stat().st_size < 4e6
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_there_is_a_figure_of_every_kind_of_statistic(report):
+    figures = section_figures(report)
+    titles = [ax.get_title(loc="left") for figure in figures.values() for ax in figure.axes]
+    for title in ("PSTH", "Slow drift", "Power spectrum", "Synchrony", "Spike time tiling", "Triplets", "Lv",
+                  "Whole trials", "Use", "Memorisation"):  # fmt: skip
+        assert titles.count(title) == 1
+    panels = [ax for ax in report.plot().axes if ax.get_title(loc="left")]
+    assert len(panels) == len([title for title in titles if title])
+    for ax in panels:
+        assert ax.get_xlabel()
+
+
+def test_an_interval_beyond_the_limits_ends_in_an_arrow():
+    ax = Figure().subplots()
+    clipped_interval(ax, 0, 0.7, 480.0, (0.5, 4.0), "black")
+    bar, arrow = ax.lines
+    np.testing.assert_allclose(bar.get_xdata(), [0.7, 4.0])
+    assert arrow.get_marker() == ">"
+    assert list(arrow.get_xdata()) == [4.0]
+    clipped_interval(ax, 1, 0.7, 3.0, (0.5, 4.0), "black")
+    assert len(ax.lines) == 3
+
+
+def test_contours_hold_the_shares_that_they_say():
+    x, y = np.random.default_rng(0).normal(size=(2, 200_000))
+    density, (outer, inner) = density_levels(x, y, np.linspace(-5, 5, 101))
+    assert density[density >= outer].sum() / density.sum() == pytest.approx(0.95, abs=0.005)
+    # Half of a two-dimensional Gaussian lies within 1.18 s.d.
+    area = np.sum(density >= inner) * 0.1**2
+    assert area == pytest.approx(np.pi * 2 * np.log(2), rel=0.08)
+
+
+def test_profiles_of_poisson_units_are_flat():
+    rng = np.random.default_rng(1)
+    counts = SpikeCounts(rng.poisson(0.2, (200, 64, 10)), 10.0)
+    found = profile(TrialStatistics(counts), [np.arange(10)])
+    np.testing.assert_allclose(found.relative_power, 1.0, atol=0.1)
+    np.testing.assert_allclose(found.frequencies_hz[[0, -1]], np.array([2, 31]) / 0.64)
+    assert len(found.psth_hz) == 32
+    assert found.psth_bin_ms == 20.0
+    np.testing.assert_allclose(found.psth_hz, 20.0, rtol=0.1)
+    assert found.complexity_shares.sum() == pytest.approx(1.0)
 
 
 def test_a_page_that_cannot_be_written_leaves_the_old_one(report, tmp_path, monkeypatch):

@@ -140,7 +140,7 @@ def generate(options: Namespace) -> Result:
 
 def validate(options: Namespace) -> Result:
     """Compare generated with held-out trials."""
-    from spikeinterface_gen.validation.report import validate as compare
+    from spikeinterface_gen.validation.validate import validate as compare
 
     say = _sayer(options)
     reading = _read_options(options)

@@ -19,6 +19,9 @@ from spikeinterface.core import BaseSorting
 from spikeinterface.core.sortinganalyzer import AnalyzerExtension, SortingAnalyzer, register_result_extension
 
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.validation.design import Groups
+from spikeinterface_gen.validation.estimates import Estimate, jackknife
+from spikeinterface_gen.validation.layout import Layout
 from spikeinterface_gen.validation.statistics import TrialStatistics
 
 if TYPE_CHECKING:
@@ -26,12 +29,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ComputeSpikeTrainStatistics", "compute_spike_train_statistics"]
 
-_STATISTICS = ("rate_hz", "isi_mean_s", "isi_sd_s", "cv2", "fano_factor", "mean_correlation")
+# New ones go to the end: what was saved with fewer of them has the first ones.
+_STATISTICS = (
+    *("rate_hz", "isi_mean_s", "isi_sd_s", "cv2", "fano_factor", "mean_correlation"),
+    *("lv", "population_coupling", "mean_spike_time_tiling"),
+)
 _WINDOW_S = 5.0
 
 
 class ComputeSpikeTrainStatistics(AnalyzerExtension):
     """Compute rate, intervals, Fano factor and correlations of each unit, beside those of a reference population.
+
+    With 95 % intervals by the grouped jackknife over trials.
 
     Parameters
     ----------
@@ -47,9 +56,11 @@ class ComputeSpikeTrainStatistics(AnalyzerExtension):
     Returns
     -------
     pandas.DataFrame
-        Of ``get_data()``, a row a unit: ``rate_hz``; ``isi_mean_s``, ``isi_sd_s`` and ``cv2`` of the intervals within
-        trials; ``fano_factor`` of the spikes in a trial; ``mean_correlation`` of counts with all other units. NaN
-        where a unit fires too little. ``get_data("reference")`` has the same of the reference, and
+        Of ``get_data()``, a row a unit: ``rate_hz``; ``isi_mean_s``, ``isi_sd_s``, ``cv2`` and ``lv`` of the intervals
+        within trials; ``fano_factor`` of the spikes in a trial; ``mean_correlation`` of counts and
+        ``mean_spike_time_tiling`` (20 ms) with all other units; ``population_coupling``, the correlation with the sum
+        of all others, counts in 5 bins. NaN where a unit fires too little. ``get_data("intervals")`` has ``low`` and
+        ``high`` of each of them, NaN of a single trial; ``get_data("reference")`` the values of the reference, and
         ``get_data("comparison")`` a row a statistic: the medians over units on both sides, the Kolmogorov-Smirnov
         distance of the two distributions with its p-value, and the correlation over the units that bear the
         same name on both sides.
@@ -85,15 +96,16 @@ class ComputeSpikeTrainStatistics(AnalyzerExtension):
         }
 
     def _run(self, verbose: bool = False) -> None:
-        self.data["values"] = _statistics(_counts_of(self.sorting_analyzer, self.params))
+        self.data.update(_data_of(self.sorting_analyzer, self.params))
         if self._reference is not None:
             reference = _counts_of(self._reference, self.params)
-            self.data["reference_values"] = _statistics(reference)
+            self.data["reference_values"] = _statistics(reference).value
             self.data["reference_unit_ids"] = reference.unit_ids.astype(str)
 
     def _select_units_extension_data(self, unit_ids: Any) -> dict[str, np.ndarray]:
         kept = self.sorting_analyzer.sorting.ids_to_indices(unit_ids)
-        return {**self.data, "values": np.asarray(self.data["values"])[kept]}
+        of_units = {name: np.asarray(self.data[name])[kept] for name in _OF_UNITS if name in self.data}
+        return {**self.data, **of_units}
 
     def _merge_extension_data(
         self,
@@ -105,7 +117,7 @@ class ComputeSpikeTrainStatistics(AnalyzerExtension):
         **job_kwargs: Any,
     ) -> dict[str, np.ndarray]:
         # Correlations are with all other units: whoever changes one of them changes all.
-        return {**self.data, "values": _statistics(_counts_of(new_sorting_analyzer, self.params))}
+        return {**self.data, **_data_of(new_sorting_analyzer, self.params)}
 
     def _split_extension_data(
         self,
@@ -115,30 +127,36 @@ class ComputeSpikeTrainStatistics(AnalyzerExtension):
         verbose: bool = False,
         **job_kwargs: Any,
     ) -> dict[str, np.ndarray]:
-        return {**self.data, "values": _statistics(_counts_of(new_sorting_analyzer, self.params))}
+        return {**self.data, **_data_of(new_sorting_analyzer, self.params)}
 
-    def _get_data(self, outputs: Literal["statistics", "reference", "comparison"] = "statistics") -> pd.DataFrame:
-        import pandas as pd
-
-        units = pd.DataFrame(
-            np.asarray(self.data["values"]),
-            index=pd.Index(self.sorting_analyzer.unit_ids, name="unit_id"),
-            columns=list(_STATISTICS),
-        )
+    def _get_data(
+        self, outputs: Literal["statistics", "intervals", "reference", "comparison"] = "statistics"
+    ) -> pd.DataFrame:
+        units = _table(self.data["values"], self.sorting_analyzer.unit_ids)
         if outputs == "statistics":
             return units
+        if outputs == "intervals":
+            return self._intervals()
         if outputs not in ("reference", "comparison"):
-            raise ValueError(f"outputs must be 'statistics', 'reference' or 'comparison'; got {outputs!r}.")
+            raise ValueError(
+                f"outputs must be 'statistics', 'intervals', 'reference' or 'comparison'; got {outputs!r}."
+            )
         if "reference_values" not in self.data:
             raise ValueError(
                 "there is no reference: analyzer.compute('spike_train_statistics', reference=…) sets one beside."
             )
-        reference = pd.DataFrame(
-            np.asarray(self.data["reference_values"]),
-            index=pd.Index(np.asarray(self.data["reference_unit_ids"]).astype(str), name="unit_id"),
-            columns=list(_STATISTICS),
-        )
+        reference = _table(self.data["reference_values"], np.asarray(self.data["reference_unit_ids"]).astype(str))
         return reference if outputs == "reference" else _comparison(units, reference)
+
+    def _intervals(self) -> pd.DataFrame:
+        import pandas as pd
+
+        if "low" not in self.data:
+            raise ValueError(
+                "these statistics were saved without intervals: analyzer.compute('spike_train_statistics') adds them."
+            )
+        ends = {name: _table(self.data[name], self.sorting_analyzer.unit_ids) for name in ("low", "high")}
+        return pd.concat(ends, axis=1).swaplevel(axis=1)[ends["low"].columns]
 
 
 register_result_extension(ComputeSpikeTrainStatistics)
@@ -177,27 +195,58 @@ def _counts_of(population: SpikeCounts | BaseSorting | SortingAnalyzer, params: 
     return SpikeCounts.from_sorting(sorting, params["bin_size_ms"], window_s=window_s, durations_s=durations_s)
 
 
-def _statistics(counts: SpikeCounts) -> np.ndarray:
-    """The statistics of each unit, in the order of ``_STATISTICS``, float64, (units, statistics)."""
-    statistics = TrialStatistics(counts)
-    correlations = np.full((counts.num_units, counts.num_units), np.nan)
-    pairs = np.triu_indices(counts.num_units, 1)
-    correlations[pairs] = statistics.correlations()
-    correlations.T[pairs] = correlations[pairs]
-    defined = np.isfinite(correlations)
-    number = defined.sum(axis=1)
-    mean_correlation = np.divide(
-        np.where(defined, correlations, 0.0).sum(axis=1), number, out=np.full(len(number), np.nan), where=number > 0
-    )
+_OF_UNITS = ("values", "low", "high")
+
+
+def _data_of(population: SortingAnalyzer, params: dict[str, Any]) -> dict[str, np.ndarray]:
+    found = _statistics(_counts_of(population, params))
+    return dict(zip(_OF_UNITS, (found.value, found.low, found.high), strict=True))
+
+
+def _table(values: Any, unit_ids: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    values = np.asarray(values)
+    columns = list(_STATISTICS[: values.shape[1]])
+    return pd.DataFrame(values, index=pd.Index(unit_ids, name="unit_id"), columns=columns)
+
+
+def _statistics(counts: SpikeCounts) -> Estimate:
+    """The statistics of each unit, in the order of ``_STATISTICS``, (units, statistics), with intervals."""
+    layout = Layout.of(counts, all_pairs=True)
+    groups = Groups({"real": counts}, counts.num_trials, seed=0, layout=layout)
+    if counts.num_trials > 1:
+        return jackknife(groups, groups.real, _of_units)
+    value = _of_units(groups.statistics(groups.everything(groups.real))[0])
+    nothing = np.full_like(value, np.nan)
+    return Estimate(value, nothing, nothing)
+
+
+def _of_units(side: TrialStatistics) -> np.ndarray:
+    """Statistics in the order of ``_STATISTICS``, float64, (units, statistics)."""
+    num_units = side.layout.num_units
     columns = (
-        statistics.rates_hz(),
-        statistics.isi_mean_s(),
-        statistics.isi_sd_s(),
-        statistics.cv2(),
-        statistics.fano_factors(),
-        mean_correlation,
+        side.rates_hz(),
+        side.isi_mean_s(),
+        side.isi_sd_s(),
+        side.cv2(),
+        side.fano_factors(),
+        _mean_with_others(side.correlations(), num_units),
+        side.lv(),
+        side.population_couplings(),
+        _mean_with_others(side.spike_time_tilings(), num_units),
     )
     return np.stack(columns, axis=1)
+
+
+def _mean_with_others(of_pairs: np.ndarray, num_units: int) -> np.ndarray:
+    """Mean of each unit's values over the pairs it is in, shape (units,); NaN where none is defined."""
+    first, second = np.triu_indices(num_units, 1)
+    defined = np.isfinite(of_pairs)
+    units = np.concatenate([first[defined], second[defined]])
+    number = np.bincount(units, minlength=num_units)
+    total = np.bincount(units, weights=np.tile(of_pairs[defined], 2), minlength=num_units)
+    return np.divide(total, number, out=np.full(num_units, np.nan), where=number > 0)
 
 
 def _comparison(units: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
@@ -207,7 +256,7 @@ def _comparison(units: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     named = units.set_axis(units.index.astype(str))
     shared = named.index.intersection(reference.index)
     rows = {}
-    for name in _STATISTICS:
+    for name in units.columns.intersection(reference.columns):
         ours, theirs = (side[name].dropna().to_numpy() for side in (units, reference))
         distance, p_value = ks_2samp(ours, theirs) if len(ours) and len(theirs) else (np.nan, np.nan)
         pairs = pd.concat([named.loc[shared, name], reference.loc[shared, name]], axis=1).dropna().to_numpy()

@@ -1,22 +1,27 @@
-"""The same distances within each brain area, and among the trials of each condition, where these are known."""
+"""The same distances within each brain area, and among the trials of each condition, where these are known.
+
+Areas share the sums of the whole population, so whatever is of units, pairs or triplets is there for each of them.
+Conditions are sets of trials and have sums of their own; left out there is what costs most (cross-correlograms) and
+what needs the whole session (drift), and pairs are of 200 units at most. Parts too small to say anything are named,
+one note for each reason.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.counts import SESSION_TIME, SpikeCounts
 from spikeinterface_gen.validation.design import Design, batches, equal_number
 from spikeinterface_gen.validation.layout import Layout
 from spikeinterface_gen.validation.metrics import METRICS, Metric
 
-__all__ = ["Part", "by_area", "by_condition", "conditions"]
+__all__ = ["Part", "by_area", "by_condition", "conditions", "skipped_covariates"]
 
-_AREA_METRICS = ("rate", "psth", "drift", "fano_factor", "isi_mean", "cv2", "autocorrelogram", "correlation",
-                 "noise_correlation")  # fmt: skip
-_CONDITION_METRICS = ("population_count", "rate", "psth", "fano_factor", "isi_mean", "correlation", "noise_correlation")
+_AREA_METRICS = [metric for metric in METRICS.values() if metric.elements in ("units", "pairs", "triplets")]
+_CONDITION_METRICS = [metric for name, metric in METRICS.items() if name not in ("cross_correlogram", "drift")]
 _NUM_SPLITS = 10
 _MIN_UNITS = 5
 _MIN_TRIALS = 8
@@ -35,7 +40,7 @@ class Part:
     value, floor : float
         Distance of synthetic, and of other real trials, from real ones, median over splits.
     num_elements : int
-        Units (of pairs: also units) that it is of, or trials on either side of a condition.
+        Units (of pairs and triplets: also units) that it is of, or trials on either side of a condition.
     """
 
     of: str
@@ -51,63 +56,118 @@ class Part:
         return self.value / self.floor
 
 
-def by_area(design: Design, areas: np.ndarray) -> list[Part]:
-    """Compare the units of each area of at least 5, and their pairs, over the splits of a design.
+# ---- areas -----------------------------------------------------------------------------------
+
+
+def by_area(design: Design, areas: np.ndarray) -> tuple[list[Part], list[str]]:
+    """Compare the units of each area of at least 5, their pairs and triplets, over the splits of a design.
 
     Parameters
     ----------
     design : Design
     areas : array, shape (units,)
         Area of each unit.
+
+    Returns
+    -------
+    parts : list of Part
+    notes : list of str
+        Which areas are too small.
     """
-    names, number = np.unique(areas.astype(str), return_counts=True)
-    names = names[number >= _MIN_UNITS]
-    metrics = [METRICS[name] for name in _AREA_METRICS]
-    found = np.full((_NUM_SPLITS, 2, len(names), len(metrics)), np.nan)
+    areas = areas.astype(str)
+    names, number = np.unique(areas, return_counts=True)
+    small = [f"{name} ({n})" for name, n in zip(names, number, strict=True) if n < _MIN_UNITS]
+    notes = [f"No rows by area, for want of {_MIN_UNITS} units: {', '.join(small)}."] if small else []
+    names, number = names[number >= _MIN_UNITS], number[number >= _MIN_UNITS]
+    inside = {
+        name: {metric.name: _within(metric, areas == name, design.sums.layout) for metric in _AREA_METRICS}
+        for name in names
+    }
+    found = np.full((_NUM_SPLITS, 2, len(names), len(_AREA_METRICS)), np.nan)
     splits = design.splits(_NUM_SPLITS)
     for part in batches(np.arange(_NUM_SPLITS)):
         sides = [design.statistics(np.stack([splits[k][side] for k in part])) for side in range(3)]
         for k, real, synthetic, other_real in zip(part, *sides, strict=True):
-            for m, metric in enumerate(metrics):
+            for m, metric in enumerate(_AREA_METRICS):
                 reference = metric.of_real(real)
                 for s, other in enumerate((synthetic, other_real)):
                     difference = metric.statistic(other) - reference
                     for a, name in enumerate(names):
-                        chosen = _within(difference, metric, areas.astype(str) == name, design.sums.layout)
-                        found[k, s, a, m] = metric.distance(np.zeros_like(chosen), chosen)
+                        chosen = difference[inside[name][metric.name]]
+                        found[k, s, a, m] = metric.distance(np.zeros_like(chosen), chosen) if chosen.size else np.nan
     value, floor = np.median(found, axis=0)
-    return [
-        Part("area", str(name), metric, float(value[a, m]), float(floor[a, m]), int(np.sum(areas.astype(str) == name)))
+    parts = [
+        Part("area", str(name), metric, float(value[a, m]), float(floor[a, m]), int(number[a]))
         for a, name in enumerate(names)
-        for m, metric in enumerate(metrics)
+        for m, metric in enumerate(_AREA_METRICS)
         if np.isfinite(value[a, m]) and floor[a, m] > 0
     ]
+    return parts, notes
 
 
-def _within(values: np.ndarray, metric: Metric, inside: np.ndarray, layout: Layout) -> np.ndarray:
-    """Values of the units that are inside, or of the pairs of which both units are."""
+def _within(metric: Metric, inside: np.ndarray, layout: Layout) -> tuple[object, ...]:
+    """Index of the values that are of units inside, of pairs of them, or of triplets."""
     if metric.elements == "units":
-        return values[..., inside]
+        return ..., inside
+    if metric.elements == "triplets":
+        return (inside[layout.pair_units][layout.triplets].all(axis=1),)
+    if metric.name == "cross_correlogram":
+        kept = np.flatnonzero(inside[layout.pair_units])
+        return slice(None), kept[:, None], kept
     units = layout.correlation_units if metric.name == "correlation" else layout.pair_units
     first, second = np.triu_indices(len(units), 1)
-    return values[inside[units[first]] & inside[units[second]]]
+    return (inside[units[first]] & inside[units[second]],)
+
+
+# ---- conditions ------------------------------------------------------------------------------
 
 
 def conditions(real: SpikeCounts, synthetic: SpikeCounts) -> dict[str, np.ndarray]:
     """Return the covariates that both sides know and that take 2 to 8 values, with these values."""
-    found = {}
-    for name, values in real.covariates.items():
-        if values.ndim == 1 and name in synthetic.covariates and synthetic.covariates[name].ndim == 1:
-            distinct = np.unique(values)
-            # NaN equals nothing, itself included: it is no condition.
-            distinct = distinct[distinct == distinct]
-            if 2 <= len(distinct) <= _MAX_VALUES:
-                found[name] = distinct
-    return found
+    return {
+        name: _values(real.covariates[name])
+        for name in real.covariates
+        if not _why_skipped(real.covariates.get(name), synthetic.covariates.get(name))
+    }
+
+
+def skipped_covariates(real: SpikeCounts, synthetic: SpikeCounts) -> list[str]:
+    """Say in one sentence which covariates are no conditions, and why; nothing where all are."""
+    reasons: dict[str, list[str]] = {}
+    for name in dict.fromkeys([*real.covariates, *synthetic.covariates]):
+        reason = _why_skipped(real.covariates.get(name), synthetic.covariates.get(name))
+        # The time of a trial is no condition, and drift is about it.
+        if reason and name != SESSION_TIME:
+            reasons.setdefault(reason, []).append(name)
+    grouped = [f"{', '.join(names)} ({reason})" for reason, names in reasons.items()]
+    return [f"No rows by {'; '.join(grouped)}."] if grouped else []
+
+
+def _why_skipped(real: np.ndarray | None, synthetic: np.ndarray | None) -> str:
+    """Why a covariate does not divide trials into conditions; empty where it does."""
+    if real is None or synthetic is None:
+        return f"known of {'synthetic' if real is None else 'real'} trials only"
+    if real.ndim > 1 or synthetic.ndim > 1:
+        return "more than one number a trial"
+    number = len(_values(real))
+    if number > _MAX_VALUES:
+        return f"more than {_MAX_VALUES} values"
+    return "" if number > 1 else "one value in all trials"
+
+
+def _values(values: np.ndarray) -> np.ndarray:
+    distinct = np.unique(values)
+    # NaN equals nothing, itself included: it is no condition.
+    return distinct[distinct == distinct]
 
 
 def by_condition(
-    real: SpikeCounts, synthetic: SpikeCounts, train: SpikeCounts | None, known: Mapping[str, np.ndarray], seed: int
+    real: SpikeCounts,
+    synthetic: SpikeCounts,
+    train: SpikeCounts | None,
+    known: Mapping[str, np.ndarray],
+    seed: int,
+    num_lags: int | None = None,
 ) -> tuple[list[Part], list[str]]:
     """Compare the trials of each condition.
 
@@ -117,6 +177,8 @@ def by_condition(
     known : mapping from str to array
         From :func:`conditions`.
     seed : int
+    num_lags : int, optional
+        Lags of autocorrelograms, in bins.
 
     Returns
     -------
@@ -125,22 +187,26 @@ def by_condition(
         Which conditions say nothing, and why.
     """
     parts: list[Part] = []
-    notes: list[str] = []
+    absent, rare = [], []
     for name, distinct in known.items():
         other_real = train if train is not None and name in train.covariates else None
         for value in distinct:
-            label = f"{name} = {value}"
             of_real, of_synthetic = (_with_value(side, name, value) for side in (real, synthetic))
             of_train = None if other_real is None else _with_value(other_real, name, value)
             number = equal_number(len(of_real), len(of_synthetic), None if of_train is None else len(of_train))
             if not len(of_synthetic):
-                notes.append(f"No synthetic trial has {label}, although real ones have.")
+                absent.append(f"{name} = {value}")
             elif number < _MIN_TRIALS:
-                notes.append(f"Too few trials have {label} for a comparison of its own.")
+                rare.append(f"{name} = {value}")
             else:
                 others = None if other_real is None or of_train is None else other_real[of_train]
-                condition = (real[of_real], synthetic[of_synthetic], others)
-                parts.extend(_of_condition(*condition, name, str(value), number, seed))
+                design = _design(real[of_real], synthetic[of_synthetic], others, number, seed, num_lags)
+                parts.extend(_of_condition(design, name, str(value)))
+    notes = []
+    if absent:
+        notes.append(f"No synthetic trial has {', or '.join(absent)}, although real ones have.")
+    if rare:
+        notes.append(f"Too few trials ({_MIN_TRIALS} a side are needed) for rows by {', '.join(rare)}.")
     return parts, notes
 
 
@@ -149,21 +215,28 @@ def _with_value(counts: SpikeCounts, covariate: str, value: object) -> np.ndarra
     return np.flatnonzero(counts.covariates[covariate] == value)
 
 
-def _of_condition(
-    real: SpikeCounts, synthetic: SpikeCounts, train: SpikeCounts | None, of: str, name: str, number: int, seed: int
-) -> list[Part]:
-    layout = Layout.of(*(side for side in (real, synthetic, train) if side is not None))
-    design = Design(real, synthetic, train, number, seed=seed, layout=layout)
-    metrics = [METRICS[metric] for metric in _CONDITION_METRICS]
-    found = np.full((_NUM_SPLITS, 2, len(metrics)), np.nan)
-    for k, split in enumerate(design.splits(_NUM_SPLITS)):
-        ours, theirs, others = design.statistics(np.stack(split))
-        for m, metric in enumerate(metrics):
-            reference = metric.of_real(ours)
-            found[k, :, m] = [metric.distance(reference, metric.statistic(side)) for side in (theirs, others)]
+def _design(
+    real: SpikeCounts, synthetic: SpikeCounts, train: SpikeCounts | None, number: int, seed: int, num_lags: int | None
+) -> Design:
+    sides = [side for side in (real, synthetic, train) if side is not None]
+    layout = Layout.of(*sides, num_lags=num_lags, seed=seed)
+    # Half a million pairs for every condition would take longer than the whole of what they are part of.
+    layout = replace(layout, correlation_units=layout.pair_units)
+    return Design(real, synthetic, train, number, seed=seed, layout=layout)
+
+
+def _of_condition(design: Design, of: str, name: str) -> list[Part]:
+    found = np.full((_NUM_SPLITS, 2, len(_CONDITION_METRICS)), np.nan)
+    splits = design.splits(_NUM_SPLITS)
+    for part in batches(np.arange(_NUM_SPLITS)):
+        sides = [design.statistics(np.stack([splits[k][side] for k in part])) for side in range(3)]
+        for k, ours, theirs, others in zip(part, *sides, strict=True):
+            for m, metric in enumerate(_CONDITION_METRICS):
+                reference = metric.of_real(ours)
+                found[k, :, m] = [metric.distance(reference, metric.statistic(side)) for side in (theirs, others)]
     value, floor = np.median(found, axis=0)
     return [
-        Part(of, name, metric, float(value[m]), float(floor[m]), number)
-        for m, metric in enumerate(metrics)
+        Part(of, name, metric, float(value[m]), float(floor[m]), design.number)
+        for m, metric in enumerate(_CONDITION_METRICS)
         if np.isfinite(value[m]) and floor[m] > 0
     ]

@@ -89,11 +89,6 @@ class Comparison:
         return _ratio(self.values, self.floors)
 
     @property
-    def ratio_words(self) -> str:
-        """The ratio and its interval."""
-        return f"{self.ratio:.2f} × floor [{self.low:.2f}, {self.high:.2f}]" if np.isfinite(self.ratio) else "no floor"
-
-    @property
     def flagged(self) -> bool:
         """Whether the permutation test tells the synthetic trials from real ones by this metric."""
         return self.p <= LEVEL

@@ -21,10 +21,21 @@ class Profile:
     ----------
     num_trials, num_bins : int
         Trials, and valid bins in them.
-    rates_hz, fano_factors, isi_mean_s, isi_sd_s, cv2 : array, shape (units,)
-    correlations : array, shape (pairs,)
+    rates_hz, fano_factors, isi_mean_s, isi_sd_s, cv2, lv, population_couplings : array, shape (units,)
+    drifts_hz : array, shape (units,)
+        The slowest component of each unit's rate over the session.
+    psth_hz : array, shape (psth bins,)
+        Rate over the time of a trial, mean over units; NaN without a common time origin.
+    psth_bin_ms : float
+        Width of these bins.
+    frequencies_hz, relative_power : array, shape (frequencies,)
+        Power spectrum of a unit relative to that of a Poisson unit of its rate, mean over units.
+    correlations, signal_correlations, noise_correlations, spike_time_tilings : array, shape (pairs,)
+    triplet_correlations : array, shape (triplets,)
     population_shares : array, shape (largest count + 1,)
         Share of bins in which the population fires 0, 1, 2, … spikes.
+    complexity_shares : array, shape (units + 1,)
+        Share of bins in which 0, 1, 2, … units fire.
     isi_lengths_bins : array of int, shape (lengths,)
         Longest intervals, rounded to whole bins, that are counted together.
     isi_shares : array, shape (lengths,)
@@ -42,8 +53,20 @@ class Profile:
     isi_mean_s: np.ndarray
     isi_sd_s: np.ndarray
     cv2: np.ndarray
+    lv: np.ndarray
+    population_couplings: np.ndarray
+    drifts_hz: np.ndarray
+    psth_hz: np.ndarray
+    psth_bin_ms: float
+    frequencies_hz: np.ndarray
+    relative_power: np.ndarray
     correlations: np.ndarray
+    signal_correlations: np.ndarray
+    noise_correlations: np.ndarray
+    spike_time_tilings: np.ndarray
+    triplet_correlations: np.ndarray
     population_shares: np.ndarray
+    complexity_shares: np.ndarray
     isi_lengths_bins: np.ndarray
     isi_shares: np.ndarray
     autocorrelograms: np.ndarray
@@ -77,16 +100,33 @@ def profile(side: TrialStatistics, groups: list[np.ndarray]) -> Profile:
         lags.append(np.append(_mean(matrix[np.ix_(group, group)]), _mean(within, axis=(1, 2))))
     shares = np.diff(side.isi_distributions(), axis=0, prepend=0.0)
     widths = np.diff(layout.interval_edges, prepend=-1)
+    rates_hz = side.rates_hz()
+    # A Poisson unit has twice its rate at all frequencies of a one-sided spectrum, but the first and the last.
+    poisson = 2.0 * np.where(rates_hz > 0, rates_hz, np.nan)
+    segment_s = layout.segment_bins * layout.bin_size_s
+    middle = np.arange(2, (layout.segment_bins + 1) // 2)
     return Profile(
         num_trials=side.num_trials(),
         num_bins=side.num_bins(),
-        rates_hz=side.rates_hz(),
+        rates_hz=rates_hz,
         fano_factors=side.fano_factors(),
         isi_mean_s=side.isi_mean_s(),
         isi_sd_s=side.isi_sd_s(),
         cv2=side.cv2(),
+        lv=side.lv(),
+        population_couplings=side.population_couplings(),
+        drifts_hz=side.drifts_hz()[0],
+        psth_hz=_mean(side.psth_hz(), axis=1),
+        psth_bin_ms=1000.0 * layout.psth_factor * layout.bin_size_s,
+        frequencies_hz=middle / segment_s,
+        relative_power=_mean(side.power_spectra()[middle] / poisson, axis=1),
         correlations=correlations,
+        signal_correlations=side.signal_correlations(),
+        noise_correlations=side.noise_correlations(),
+        spike_time_tilings=side.spike_time_tilings(),
+        triplet_correlations=side.triplet_correlations(),
         population_shares=side.population_shares(),
+        complexity_shares=side.complexity_shares(),
         isi_lengths_bins=layout.interval_edges,
         isi_shares=_mean(shares, axis=1) / widths,
         autocorrelograms=np.stack([_mean(auto[:, group], axis=1) for group in groups]),

@@ -235,7 +235,7 @@ class TrialStatistics:
         that the other one covers, T the share of bins that a unit covers. NaN where a unit is silent.
         """
         near, spikes, covered = (self._sums[f"tile_{name}"] for name in ("near", "spikes", "covered"))
-        share = covered / self._sums["tile_bins"]
+        share = _ratio(covered, self._sums["tile_bins"])
         proportion = _ratio(near, spikes[:, None])
         chance = proportion * share[None, :]
         numerator, denominator = proportion - share[None, :], 1.0 - chance
