@@ -16,6 +16,7 @@ import quantities as pq
 from spikeinterface_gen.convert.metadata import PLACEMENT_KEYS, common_covariates, plain, plain_entries
 from spikeinterface_gen.convert.metadata import provenance_marks as marks_of
 from spikeinterface_gen.convert.stretches import Stretch, cut_into_trials, intervals_of_stretches
+from spikeinterface_gen.convert.time_units import warn_of_stretches
 from spikeinterface_gen.convert.to_neo import SESSION_START_KEY, TRIAL_ORIGIN_KEY
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.frames import seconds_to_frames
@@ -68,6 +69,16 @@ def from_neo(
         stretches.append(Stretch(units, frames, num_frames, segment.name))
         starts_s.append(start_s)
 
+    placed = any(_placed(annotated) for annotated in (getattr(data, "annotations", {}), segments[0].annotations))
+    if not placed:
+        warn_of_stretches(
+            stretches,
+            num_units=len(unit_ids),
+            sampling_frequency=sampling_frequency,
+            remedy="State the unit that the numbers have: neo.SpikeTrain(times, units='ms', t_stop=…), or, for "
+            "samples, times / sampling_frequency with units='s'.",
+            stacklevel=3,
+        )
     trials = cut_into_trials(stretches, bin_size_ms, sampling_frequency, num_units=len(unit_ids), window_s=window_s)
     known = common_covariates([segment.annotations for segment in segments], leave_out=_NOT_COVARIATES)
     known = {name: value[trials.stretch] for name, value in known.items()}
@@ -79,7 +90,7 @@ def from_neo(
         annotations[TRIAL_ORIGIN_KEY] = origin_s
 
     properties = common_covariates(_known_about_units(data, segments, labels, unit_ids), leave_out=_NOT_PROPERTIES)
-    if not any(_placed(annotated) for annotated in (getattr(data, "annotations", {}), segments[0].annotations)):
+    if not placed:
         # Times that were drawn to fit counts say nothing about the intervals of the source.
         measured = intervals_of_stretches(stretches, num_units=len(unit_ids), sampling_frequency=sampling_frequency)
         properties = {**measured, **properties}

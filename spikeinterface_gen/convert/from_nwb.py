@@ -16,6 +16,7 @@ from spikeinterface_gen.convert.intervals import interval_properties
 from spikeinterface_gen.convert.metadata import PLACEMENT_KEYS, plain_entries
 from spikeinterface_gen.convert.nwb_names import original_names
 from spikeinterface_gen.convert.stretches import Stretch, cut_into_trials
+from spikeinterface_gen.convert.time_units import warn_of_time_unit
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.frames import seconds_to_frames
 
@@ -81,6 +82,9 @@ def from_nwb(
             **plain_entries(notes.get("annotations", {}), leave_out=PLACEMENT_KEYS),
         }
 
+    placed = bool(notes.get("annotations", {}).get("spike_times_placed"))
+    if not placed:
+        _warn_of_time_unit(trains_s, sampling_frequency, path)
     if window_s is None:
         kept = _within(windows_s, observed_s, path)
         windows_s, known = windows_s[kept], {name: values[kept] for name, values in known.items()}
@@ -89,7 +93,7 @@ def from_nwb(
         for k, (start_s, stop_s) in enumerate(windows_s)
     ]
     cut = cut_into_trials(stretches, bin_size_ms, sampling_frequency, num_units=len(unit_ids), window_s=window_s)
-    if not notes.get("annotations", {}).get("spike_times_placed"):
+    if not placed:
         # Times that were drawn to fit counts say nothing about the intervals of the source.
         properties = {**_intervals(trains_s, observed_s, sampling_frequency), **properties}
     num_bins = np.array([len(counts) for counts in cut.counts])
@@ -316,6 +320,21 @@ def _intervals(trains_s: list[np.ndarray], observed_s: np.ndarray, sampling_freq
         num_units=len(trains_s),
         duration_s=max(float(np.ptp(observed_s, axis=1).sum()), 1e-9),
         sampling_frequency=sampling_frequency,
+    )
+
+
+def _warn_of_time_unit(trains_s: list[np.ndarray], sampling_frequency: float, path: str | Path) -> None:
+    """Warn where rates are impossible over the whole recording: of wrong times, few may fall into trials."""
+    spikes_s = np.concatenate(trains_s)
+    duration_s = float(np.ptp(spikes_s)) if len(spikes_s) else 0.0  # clocks of files start anywhere
+    warn_of_time_unit(
+        np.array([len(times) for times in trains_s]),
+        duration_s,
+        duration_s,
+        sampling_frequency=sampling_frequency,
+        remedy=f"NWB means s: correct spike_times in the units table of {str(path)!r}, and check that the trials table "
+        "is in s too.",
+        stacklevel=4,
     )
 
 
