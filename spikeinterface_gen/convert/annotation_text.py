@@ -16,7 +16,7 @@ import quantities as pq
 __all__ = ["decoded", "encoded"]
 
 _TYPE = "__type__"
-_TIMES = {"datetime": datetime, "date": date, "time": time}
+_TIMES: dict[str, Any] = {"datetime": datetime, "date": date, "time": time}
 
 
 def encoded(value: Any) -> Any:

@@ -39,6 +39,8 @@ _DEFAULT_SAMPLING_FREQUENCY = 30000.0
 NOT_PROPERTIES = ("id", "unit_name", "spike_times", "obs_intervals", "electrodes", "electrode_group", "synthetic")
 NOT_COVARIATES = ("id", "start_time", "stop_time", "timeseries", "tags")
 _AREA_COLUMNS = ("area", "brain_area", "brain_region", "location")
+# Ids in the file, where they do not tell units apart.
+_ID_PROPERTY = "nwb_id"
 # A trial may stick out of what was observed by rounding.
 _TOLERANCE_S = 1e-3
 
@@ -62,7 +64,7 @@ def from_nwb(
     with _opened(path) as file:
         units = _units(file, path)
         trains_s = [np.sort(np.asarray(units["spike_times"][k], float)) for k in range(len(units))]
-        unit_ids = _unit_ids(units)
+        unit_ids = _unit_ids(units, path)
         notes = _notes(file)
         properties = original_names(_properties(units), notes, "property")
         observed_s = _observed_by_all(units, trains_s)
@@ -118,7 +120,7 @@ def read_spike_trains(path: str | Path) -> neo.Segment:
     with _opened(path) as file:
         units = _units(file, path)
         trains_s = [np.sort(np.asarray(units["spike_times"][k], float)) for k in range(len(units))]
-        unit_ids = _unit_ids(units)
+        unit_ids = _unit_ids(units, path)
         rate = pq.Quantity(1.0 / units.resolution, pq.Hz) if units.resolution else None
         annotations = plain_entries(_notes(file).get("annotations", {}))
         if file.trials is not None:
@@ -181,7 +183,7 @@ def _units(file: Any, path: str | Path) -> Any:
     return file.units
 
 
-def _unit_ids(units: Any) -> np.ndarray:
+def _unit_ids(units: Any, path: str | Path) -> np.ndarray:
     if "unit_name" in units.colnames:
         names = np.array([str(name) for name in units["unit_name"][:]])
         distinct, occurrences = np.unique(names, return_counts=True)
@@ -192,7 +194,18 @@ def _unit_ids(units: Any) -> np.ndarray:
             "called by their ids; counts.unit_properties['unit_name'] has the names.",
             stacklevel=4,
         )
-    return np.asarray(units.id[:], dtype=np.int64)
+    ids = np.asarray(units.id[:], dtype=np.int64)
+    distinct, occurrences = np.unique(ids, return_counts=True)
+    if len(distinct) == len(ids):
+        return ids
+    warnings.warn(
+        f"the units table of {str(path)!r} has the id {distinct[occurrences > 1][0]} more than once ({len(ids)} units, "
+        f"{len(distinct)} ids), as where probes were numbered one by one; units are called by their rows, from 0, and "
+        f"counts.unit_properties[{_ID_PROPERTY!r}] has the ids. Where they are the same units twice, keep "
+        "one row of each: counts[:, kept].",
+        stacklevel=4,
+    )
+    return np.arange(len(ids))
 
 
 def _column(values: Any) -> np.ndarray | None:
@@ -226,6 +239,9 @@ def _properties(units: Any) -> dict[str, np.ndarray]:
         names = np.array([str(name) for name in units["unit_name"][:]])
         if len(np.unique(names)) < len(names):
             properties["unit_name"] = names
+    ids = np.asarray(units.id[:], dtype=np.int64)
+    if len(np.unique(ids)) < len(ids):
+        properties[_ID_PROPERTY] = ids
     if "area" not in properties:
         area = next((properties[name] for name in _AREA_COLUMNS if name in properties), None)
         if area is None and "electrodes" in units.colnames:

@@ -3,8 +3,8 @@
 A note is an annotation of text (JSON) under the name ``spikeinterface_gen_notes``, on whatever it is about, so that
 files stay readable with Neo alone. It holds all annotations and array annotations with their types
 (:mod:`spikeinterface_gen.convert.annotation_text`), and the attributes that a format drops. Beside the note, a part
-carries those annotations that every format holds; the others (None, lists of mixed kinds, nested ones, arrays of several
-dimensions) crash a writer or come back as something else.
+carries those annotations that every format holds; the others (None, lists of mixed kinds, nested ones, arrays of
+several dimensions) crash a writer or come back as something else.
 """
 
 from __future__ import annotations
