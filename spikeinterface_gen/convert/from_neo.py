@@ -6,6 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import neo
@@ -144,7 +145,20 @@ def segments_of(data: Any) -> list[NeoSegment]:
         return [_segment(segment.spiketrains, f"segment {k}", segment) for k, segment in enumerate(data.segments)]
     if isinstance(data, neo.Segment):
         return [_segment(data.spiketrains, "the segment", data)]
-    items = list(data) if isinstance(data, Iterable) and not isinstance(data, (str, Mapping)) else None
+    if _is_train(data):
+        raise TypeError("a single neo.SpikeTrain was given; give a list of all trains of a trial, here [train].")
+    if isinstance(data, (str, Path)):
+        raise TypeError(
+            f"a path was given ({str(data)!r}), where a neo.Block is expected; read it first: read_neo for .nix, .mat "
+            "and .pkl, neo.io.get_io(path).read_block() for other formats of Neo. Of NWB, SpikeCounts.from_nwb makes "
+            "counts."
+        )
+    items = list(data) if isinstance(data, Iterable) and not isinstance(data, Mapping) else None
+    if items and all(isinstance(item, neo.Block) for item in items):
+        raise TypeError(
+            f"a list of {len(items)} neo.Block was given; take them one by one in a loop, or, where they hold trials "
+            "of one session, together: [segment for block in blocks for segment in block.segments]."
+        )
     if items is None or not all(isinstance(item, (neo.Segment, Iterable)) or _is_train(item) for item in items):
         raise TypeError(
             "data must be a neo.Block, a neo.Segment, a sequence of segments, a sequence of neo.SpikeTrain or a "
