@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
+from spikeinterface_gen.io import tensor_shape
 from spikeinterface_gen.models.covariate import Covariate
 
 __all__ = ["described_model"]
@@ -23,25 +22,17 @@ def described_model(folder: Path) -> dict[str, Any]:
     population = config.get("population", {})
     bin_size_ms = population.get("bin_size_ms")
     lengths_s = [bins * bin_size_ms / 1000.0 for bins in population.get("lengths", [])]
+    latents = tensor_shape(folder / "model.safetensors", "latent_mean")
     shortest_and_longest = sorted({min(lengths_s), max(lengths_s)}) if lengths_s else []
     return {
         "kind": "model",
         "model": config["model"],
         "written_by": config.get("spikeinterface_gen"),
         "units": len(population.get("unit_ids", [])),
-        "latents": _num_latents(folder),
+        "latents": None if latents is None else latents[0],
         "bin_size_ms": bin_size_ms,
         "max_bins": population.get("max_bins"),
         "trial_s": shortest_and_longest[0] if len(shortest_and_longest) == 1 else shortest_and_longest,
         "conditions": {entry["name"]: Covariate(**entry).described() for entry in config.get("conditions", [])},
         "weights_sha256": config.get("weights_sha256"),
     }
-
-
-def _num_latents(folder: Path) -> int | None:
-    """Of an LDNS; None where the weights are missing, damaged or of another model."""
-    try:
-        with safe_open(folder / "model.safetensors", framework="np") as weights:
-            return int(weights.get_slice("latent_mean").get_shape()[0])
-    except (SafetensorError, OSError):
-        return None
