@@ -174,7 +174,7 @@ def test_long_writing_is_told_before_it_starts(tmp_path, monkeypatch):
     monkeypatch.setattr(neo_files, "_io", lambda path, mode: pytest.fail("written"))
     with (
         pytest.warns(
-            UserWarning, match=r"about 3 min to write 8000 spike trains as NIX. As \.pkl, or with SpikeCounts"
+            UserWarning, match=r"about 4 min to write 8000 spike trains as NIX. As \.pkl, or with SpikeCounts"
         ),
         pytest.raises(pytest.fail.Exception, match="written"),
     ):

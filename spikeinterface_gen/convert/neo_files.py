@@ -31,7 +31,7 @@ __all__ = ["read_neo", "write_neo"]
 _SUFFIXES = (".nix", ".mat", ".pkl")
 
 # Measured on one core, with the few annotations that are left beside the note.
-_NIX_S_PER_TRAIN = 0.025
+_NIX_S_PER_TRAIN = 0.03
 _LONG_MINUTES = 2.0
 
 
@@ -63,7 +63,7 @@ def write_neo(block: neo.Block, path: str | Path, *, overwrite: bool = False) ->
     Warns
     -----
     UserWarning
-        If an annotation cannot be written in any way, or if writing will take minutes: Neo takes some 25 ms for each
+        If an annotation cannot be written in any way, or if writing will take minutes: Neo takes some 30 ms for each
         spike train in a NIX file.
     """
     path = _checked(path)
