@@ -179,6 +179,7 @@ class GenerativeSortingExtractor(BaseSorting):
         folder = Path(folder_path).expanduser().absolute()
         session = Session(folder)
         bounds = _segment_bounds(session, layout)
+        self._origin = _origin(session)
         super().__init__(session.sampling_frequency, session.unit_ids)
         spikes = np.zeros(len(session.frames), dtype=minimum_spike_dtype)
         spikes["sample_index"] = session.frames
@@ -205,6 +206,14 @@ class GenerativeSortingExtractor(BaseSorting):
             windows_s = np.column_stack([session.start_frames, ends]) / session.sampling_frequency
             self.annotate(**{TRIALS_KEY: windows_s.tolist()})
         self._kwargs = {"folder_path": str(folder), "layout": layout}
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()}\n{self._origin}"
+
+    def _repr_html_(self, display_name: bool = True) -> str:
+        from spikeinterface_gen.html_repr import facts_html
+
+        return facts_html(self._origin, {}) + super()._repr_html_(display_name)
 
 
 class _RenderedSegment(BaseRecordingSegment):

@@ -16,7 +16,7 @@ from spikeinterface_gen.files import write_file
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["read_tensors", "write_tensors"]
+__all__ = ["read_tensors", "tensor_shape", "write_tensors"]
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -44,3 +44,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
     except SafetensorError as error:
         raise ValueError(f"{str(path)!r} is truncated or no safetensors file ({error}).") from None
+
+
+def tensor_shape(path: Path, name: str) -> tuple[int, ...] | None:
+    """Return the shape of a tensor without reading any; None where there is no such file or tensor."""
+    try:
+        with safe_open(path, framework="np") as file:
+            return tuple(file.get_slice(name).get_shape())
+    except (SafetensorError, OSError):
+        return None

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import spikeinterface.core as sc
 
 from spikeinterface_gen import SpikeCounts, is_synthetic, load_dataset, load_model, read_neo
 from spikeinterface_gen.cli import main
+from spikeinterface_gen.cli.inputs import ReadOptions, read_counts
 from spikeinterface_gen.extractors import GenerativeRecordingExtractor
 
 
@@ -214,6 +216,8 @@ def test_info_of_everything(folder, synthetic, capsys):
 
     code, model = info(folder / "model")
     assert (code, model["kind"], model["model"], model["units"]) == (0, "model", "LDNS", 8)
+    assert model["latents"] == load_model(folder / "model").networks_.num_latents
+    assert model["trial_s"] == load_model(folder / "model").population_.max_bins * model["bin_size_ms"] / 1000
     code, data = info(folder / "session.nwb", "--check")
     assert (code, data["synthetic"], data["trials"], data["units"]) == (1, False, 60, 8)
     for path in (synthetic, *(folder / name for name in ("recording", "out.nwb") if (folder / name).exists())):
@@ -223,11 +227,16 @@ def test_info_of_everything(folder, synthetic, capsys):
     assert data["watermark_found"]
     code, data = info(folder / "session.nwb", "--watermark-key-file", folder / "key.txt")
     assert not data["watermark_found"]
-    assert info("steinmetz2019")[1]["units"] == 983
+    known = info("steinmetz2019")[1]
+    assert known["units"] == 983
+    bundled = known["bundled_model"]
+    assert (bundled["units"], bundled["latents"], bundled["trial_s"]) == (983, 16, 0.4)
+    assert bundled["conditions"] == {"session_time_s": "session time, 53.9898 to 1244.42"}
     assert "no file, folder or dataset" in info(folder / "nothing")[1]
     assert "cannot be read as spikes" in info(folder / "key.txt")[1]
     code, out, _ = run(capsys, "info", "steinmetz2019")
     assert "synthetic" in out
+    assert "bundled model of this name" in out
 
 
 def test_other_inputs(tmp_path, counts, capsys):
@@ -243,13 +252,84 @@ def test_other_inputs(tmp_path, counts, capsys):
     # SpikeInterface does not save how long segments are.
     code, _, err = run(capsys, "info", tmp_path / "trials.zarr")
     assert code == 2
-    assert "register the recording" in err
+    assert "give --duration-s, a number for each segment, or --trials FILE.csv" in err
     code, _, err = run(capsys, "info", tmp_path / "sorting.pkl")
     assert code == 2
     assert "--trust-pickle" in err
     code, _, err = run(capsys, "info", "steinmetz2019", "--bin-size-ms", "5")
     assert code == 2
     assert "binned at 10 ms already" in err
+
+
+def test_info_tells_what_a_model_can_be_asked_for(behaving, capsys):
+    code, out, _ = run(capsys, "info", behaving)
+    assert code == 0
+    facts = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert facts["trial_s"] == "0.3"
+    assert "side: categorical: 'left', 'right'" in facts["conditions"]
+    assert "angle: circular, in radians" in facts["conditions"]
+
+
+def test_trials_and_durations_of_sortings(tmp_path, capsys):
+    frames = np.sort(np.random.default_rng(0).choice(100_000, 600, replace=False))
+    sorting = sc.NumpySorting.from_unit_dict({"a": frames[::2], "b": frames[1::2]}, 10_000.0)
+    sorting.save(folder=tmp_path / "sorting")
+    table = tmp_path / "trials.csv"
+    table.write_text("start,stop,side,contrast\n1.0,2.0,left,0.5\n4.0,5.0,right,1\n")
+
+    def read(**options):
+        return read_counts(str(tmp_path / "sorting"), ReadOptions(100.0, **options))
+
+    counts = read(trials=str(table))
+    expected = SpikeCounts.from_sorting(sorting, 100.0, trials=[[1.0, 2.0], [4.0, 5.0]])
+    assert np.array_equal(counts.counts, expected.counts)
+    assert counts.covariates["side"].tolist() == ["left", "right"]
+    assert counts.covariates["contrast"].tolist() == [0.5, 1.0]
+    assert read(durations_s=[12.0]).max_bins == 120
+    common = ("info", tmp_path / "sorting", "--json", "--bin-size-ms", 100)
+    code, out, _ = run(capsys, *common, "--trials", table)
+    assert (code, json.loads(out)["trials"], json.loads(out)["covariates"]) == (0, 2, ["contrast", "side"])
+    code, out, _ = run(capsys, *common, "--duration-s", 12)
+    assert (code, json.loads(out)["max_bins"]) == (0, 120)
+    table.write_text("begin,end\n1.0,2.0\n")
+    for arguments, words in (
+        (["--trials", table], "trials must have a column named one of ('start', 'start_s', 'start_time')"),
+        (["--trials", tmp_path / "none.csv"], "none.csv"),
+        (["--duration-s", 1, 2], "a positive number of seconds for each of the 1 segments"),
+        (["--align-to", "go"], "--align-to does not apply to"),
+        ([], "give --duration-s"),
+    ):
+        code, _, err = run(capsys, *common, *arguments)
+        assert code == 2
+        assert words in err
+    table.write_text("")
+    assert "no table of comma-separated values" in run(capsys, *common, "--trials", table)[2]
+    code, _, err = run(capsys, "info", "steinmetz2019", "--duration-s", 2)
+    assert (code, "--duration-s does not apply to steinmetz2019, a bundled dataset; its trials are cut" in err) == (
+        2,
+        True,
+    )
+
+
+def test_an_analyzer_knows_how_long_it_is(tmp_path, capsys):
+    recording, sorting = sc.generate_ground_truth_recording(durations=[3.0, 2.0], num_units=3, seed=0)
+    sc.create_sorting_analyzer(sorting, recording, format="binary_folder", folder=tmp_path / "analyzer", sparse=False)
+    assert read_counts(str(tmp_path / "analyzer"), ReadOptions(100.0)).num_bins.tolist() == [30, 20]
+    # As where the file of the recording was moved.
+    for file in (tmp_path / "analyzer").glob("recording.*"):
+        file.unlink()
+    counts = read_counts(str(tmp_path / "analyzer"), ReadOptions(100.0))
+    assert counts.num_bins.tolist() == [30, 20]
+    assert counts.counts.sum() == len(sorting.to_spike_vector())
+
+
+def test_windows_around_events_of_nwb(folder, capsys):
+    arguments = ["--align-to", "start_time", "--around-s", "0.05", "0.25"]
+    code, out, _ = run(capsys, "info", folder / "session.nwb", "--json", *arguments)
+    expected = SpikeCounts.from_nwb(folder / "session.nwb", 10.0, align_to="start_time", around_s=(0.05, 0.25))
+    assert (code, json.loads(out)["max_bins"], json.loads(out)["trials"]) == (0, 20, len(expected))
+    code, _, err = run(capsys, "info", folder / "session.nwb", *arguments[:2])
+    assert (code, "align_to and around_s go together" in err) == (2, True)
 
 
 def test_help_and_wrong_use(capsys):
@@ -261,6 +341,9 @@ def test_help_and_wrong_use(capsys):
         assert "examples:" in text
         assert "exit codes:" in text
         assert max(map(len, text.splitlines())) <= 120
+        if command in ("generate", "benchmark"):
+            assert "noise_level_uv=8.0" in text
+            assert "motion (rigid or nonrigid)" in text
     for wrong in ([], ["sort"], ["generate", "model"]):
         with pytest.raises(SystemExit) as left:
             main(wrong)

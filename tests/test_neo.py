@@ -1,6 +1,7 @@
 import copy
 import pickle
 import time
+from pathlib import Path
 
 import neo
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from neo.test.tools import assert_neo_object_is_compliant
 
-from spikeinterface_gen import SpikeCounts, is_synthetic
+from spikeinterface_gen import SpikeCounts, is_synthetic, synthesize_like
 from spikeinterface_gen.convert.neo_files import read_neo, write_neo
 from spikeinterface_gen.provenance import provenance
 
@@ -190,6 +191,21 @@ def test_data_that_cannot_be_counted_are_refused(data, options, message):
 def test_other_types_are_refused(data):
     with pytest.raises(TypeError, match=r"SpikeTrain|neo\.Block"):
         SpikeCounts.from_neo(data, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (_train([0.1]), r"a single neo\.SpikeTrain .*\[train\]"),
+        ("spikes.nwb", r"a path was given \('spikes\.nwb'\).*read_neo .*SpikeCounts\.from_nwb"),
+        (Path("spikes.nix"), r"a path was given \('spikes\.nix'\)"),
+        ([neo.Block(), neo.Block()], r"a list of 2 neo\.Block .*in a loop.*for segment in block\.segments"),
+    ],
+)
+@pytest.mark.parametrize("function", [lambda data: SpikeCounts.from_neo(data, 10.0), synthesize_like])
+def test_what_is_nearly_right_is_told_what_to_give(function, data, message):
+    with pytest.raises(TypeError, match=message):
+        function(data)
 
 
 def test_spikes_at_nan_are_refused():

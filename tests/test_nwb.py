@@ -117,6 +117,28 @@ def test_files_that_cannot_be_read_say_why(path, tmp_path):
         SpikeCounts.from_nwb(path, 10.0, align_to="start_time", around_s=(30.0, 31.0))
 
 
+def test_units_with_one_id_are_called_by_their_rows(tmp_path):
+    file, times_s = dandi_file()
+    file.units.id.data[:] = [7, 8, 7, 8]  # two probes, numbered one by one
+    path = written(file, tmp_path / "probes.nwb")
+    with pytest.warns(
+        UserWarning, match=r"probes\.nwb' has the id 7 more than once \(4 units, 2 ids\).*rows"
+    ) as warned:
+        counts = SpikeCounts.from_nwb(path, 20.0, window_s=1.0)
+    assert warned[0].filename == __file__
+    assert counts.unit_ids.tolist() == [0, 1, 2, 3]
+    assert counts.unit_properties["nwb_id"].tolist() == [7, 8, 7, 8]
+    within = [np.sum((t < 9.0) | ((t >= 10.0) & (t < 20.0))) for t in times_s]
+    assert np.abs(counts.counts.sum((0, 1)) - within).max() <= 1
+    assert counts[:, counts.unit_properties["nwb_id"] == 8].unit_ids.tolist() == [1, 3]
+    with pytest.warns(UserWarning, match="has the id 7 more than once"):
+        trains = read_spike_trains(path).spiketrains
+    assert [train.annotations["unit_id"] for train in trains] == [0, 1, 2, 3]
+    # What is read can be written and read again.
+    again = SpikeCounts.from_nwb(counts.to_nwb(tmp_path / "again.nwb"), 20.0)
+    assert again.unit_properties["nwb_id"].tolist() == [7, 8, 7, 8]
+
+
 # ---- out -------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from spikeinterface_gen import SpikeCounts
 from spikeinterface_gen.models.base import NotFittedError
-from spikeinterface_gen.models.psth import HomogeneousPoisson, PSTHPoisson
+from spikeinterface_gen.models.psth import HomogeneousPoisson, PSTHPoisson, _smoothed
 
 
 def bump(num_trials, seed=0, bins=40, units=12):
@@ -96,3 +96,35 @@ def test_misuse_is_an_error():
         PSTHPoisson(-1.0).fit(bump(3)[1])
     with pytest.raises(ValueError, match="num_trials must be a positive integer; got 0"):
         PSTHPoisson().fit(bump(3)[1]).sample(0)
+
+
+def densely_smoothed(spikes, trials, width):
+    """Sums with the whole matrix of weights, bins × bins."""
+    bins = np.arange(len(trials))
+    weights = (
+        np.exp(-0.5 * np.square((bins[:, None] - bins) / width)) if np.isfinite(width) else np.ones((bins.size,) * 2)
+    )
+    seen = weights @ trials
+    mean = spikes.sum(axis=0) / trials.sum()
+    return np.where(seen[:, None] > 0, weights @ spikes / np.maximum(seen, np.finfo(float).tiny)[:, None], mean)
+
+
+@pytest.mark.parametrize("bins", [1, 2, 37, 400])
+@pytest.mark.parametrize("width", [0.3, 0.5, 1.0, 4.0, 16.0, 300.0, np.inf])
+def test_smoothing_is_that_of_the_whole_matrix_also_at_the_borders(bins, width):
+    rng = np.random.default_rng(bins)
+    # Ever fewer trials, and none in the last bins: there the mean of all stands.
+    trials = np.maximum(0, np.linspace(9, -2, bins).astype(int)) if bins > 1 else np.array([3])
+    spikes = rng.poisson(0.3 * trials[:, None], (bins, 4)).astype(float)
+    np.testing.assert_allclose(
+        _smoothed(spikes, trials, width), densely_smoothed(spikes, trials, width), rtol=1e-12, atol=1e-300
+    )
+
+
+def test_trials_of_many_bins_fit_into_memory():
+    values = np.random.default_rng(0).poisson(0.05, (3, 120_000, 2)).astype(np.uint8)
+    model = PSTHPoisson(2.0).fit(SpikeCounts(values, 10.0))  # 115 GB as a matrix
+    np.testing.assert_allclose(model.expected_counts_.mean(axis=0), values.mean(axis=(0, 1)), rtol=1e-3)
+    window = values[:, 500:700].sum(axis=0, dtype=float)
+    expected = densely_smoothed(window, np.full(200, 3), 2.0)[90:110]
+    np.testing.assert_allclose(model.expected_counts_[590:610], expected, rtol=1e-12)

@@ -15,6 +15,7 @@ from spikeinterface_gen import (
     load_dataset,
 )
 from spikeinterface_gen.html_repr import describe, sparkline_svg
+from spikeinterface_gen.models.psth import HomogeneousPoisson, PSTHPoisson
 
 
 def parsed(html: str) -> tuple[ElementTree.Element, str]:
@@ -60,6 +61,15 @@ def test_models_show_their_settings_and_whether_they_are_fitted():
     assert "no; call fit(counts)" in text
 
 
+@pytest.mark.parametrize("kind", [PSTHPoisson, HomogeneousPoisson])
+def test_baselines_show_the_same(kind, counts):
+    assert "no; call fit(counts)" in parsed(kind()._repr_html_())[1]
+    model = kind().fit(counts)
+    _, text = parsed(model._repr_html_())
+    assert repr(model) in text
+    assert f"smoothing_bins_ {model.smoothing_bins_}" in text
+
+
 @pytest.mark.parametrize("layout", ["session", "trials"])
 def test_recordings_say_that_they_are_synthetic(tmp_path, counts, layout):
     recording = generate_from_counts(counts, folder=tmp_path / "session", seed=0, layout=layout)
@@ -67,6 +77,9 @@ def test_recordings_say_that_they_are_synthetic(tmp_path, counts, layout):
     html = recording._repr_html_()
     assert "Synthetic: 5 trials of 4 units" in html
     assert "Channel IDs" in html  # what SpikeInterface shows comes after it
+    assert repr(recording.sorting).endswith("Synthetic: 5 trials of 4 units from counts, seed 0")
+    html = recording.sorting._repr_html_()
+    assert html.index("Synthetic: 5 trials of 4 units") < html.index("Unit IDs")
 
 
 def test_values_are_described_in_short():

@@ -300,6 +300,24 @@ def test_an_analyzer_of_several_segments_keeps_their_lengths_and_clocks(tmp_path
         assert 0.8 * frames < inside.max() < frames
 
 
+def test_a_session_that_is_there_is_replaced_when_asked_for(analyzer, tmp_path):
+    class Unfitted(HomogeneousPoisson):
+        def fit(self, counts):
+            pytest.fail("fitted before the folder was looked at")
+
+    def drawn(model, **options):
+        return synthesize_like(analyzer, model, folder=tmp_path / "session", extensions=(), **options)
+
+    first = drawn(HomogeneousPoisson(), seed=1).sorting.to_spike_vector()
+    with pytest.raises(FileExistsError, match="choose another folder, remove it, or pass overwrite=True"):
+        drawn(Unfitted(), seed=2)
+    second = drawn(HomogeneousPoisson(), seed=2, overwrite=True)
+    assert not np.array_equal(first, second.sorting.to_spike_vector())
+    assert second.recording.get_traces(end_frame=100).shape == (100, 4)
+    with pytest.raises(TypeError, match="overwrite does not apply to a sorting"):
+        synthesize_like(analyzer.sorting, HomogeneousPoisson(), overwrite=True)
+
+
 # ---- models that are given -------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ def validate(options: Namespace) -> Result:
     if not synthetic.annotations.get("synthetic"):
         say(f"warning: {options.synthetic} does not say that it is synthetic")
     width = options.bin_size_ms or (synthetic.bin_size_ms if Path(options.data).expanduser().exists() else None)
-    data = read_counts(options.data, ReadOptions(width, reading.window_s, reading.min_rate_hz, reading.trust_pickle))
+    data = read_counts(options.data, replace(reading, bin_size_ms=width))
     data, synthetic = same_units(data, synthetic)
     train, held_out = train_and_held_out(data, options.train_share, options.split, options.split_seed)
     real, train_or_none = (train, None) if held_out is None else (held_out, train)
@@ -215,21 +216,13 @@ def benchmark(options: Namespace) -> Result:
 
 def info(options: Namespace) -> Result:
     """Describe a model, a session or data."""
+    from spikeinterface_gen.cli.model_info import described_model
+    from spikeinterface_gen.models import BUNDLED_FOLDER, BUNDLED_MODELS
     from spikeinterface_gen.provenance import is_synthetic
 
     path = Path(options.path).expanduser()
     if path.is_dir() and is_model_folder(path):
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-        population = config.get("population", {})
-        result: dict[str, Any] = {
-            "kind": "model",
-            "model": config["model"],
-            "written_by": config.get("spikeinterface_gen"),
-            "units": len(population.get("unit_ids", [])),
-            "bin_size_ms": population.get("bin_size_ms"),
-            "max_bins": population.get("max_bins"),
-            "weights_sha256": config.get("weights_sha256"),
-        }
+        result: dict[str, Any] = described_model(path)
         synthetic = False
     else:
         synthetic = path.exists() and is_synthetic(path)
@@ -249,8 +242,10 @@ def info(options: Namespace) -> Result:
             result |= {"watermark_found": found.found, "watermark_p": found.p_value}
             synthetic = synthetic or found.found
         result["synthetic"] = synthetic
-    width = max(map(len, result))
-    _tell(options, "\n".join(f"{name:<{width}}  {value}" for name, value in result.items()))
+    _tell(options, _lines(result))
+    if not path.exists() and options.path in BUNDLED_MODELS:
+        result["bundled_model"] = described_model(BUNDLED_FOLDER / options.path)
+        _tell(options, f"\nThere is a bundled model of this name too:\n{_lines(result['bundled_model'])}")
     return result, 1 if options.check and not synthetic else 0
 
 
@@ -283,8 +278,27 @@ def _tell(options: Namespace, text: str) -> None:
         print(text)
 
 
+def _lines(facts: dict[str, Any]) -> str:
+    """A line for each fact, those of a dict as ``name: value`` after each other."""
+    width = max(map(len, facts))
+    texts = {
+        name: "; ".join(f"{key}: {text}" for key, text in value.items()) or "none" if isinstance(value, dict) else value
+        for name, value in facts.items()
+    }
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in texts.items())
+
+
 def _read_options(options: Namespace) -> ReadOptions:
-    return ReadOptions(options.bin_size_ms, options.window_s, options.min_rate_hz, options.trust_pickle)
+    return ReadOptions(
+        options.bin_size_ms,
+        options.window_s,
+        options.min_rate_hz,
+        options.trust_pickle,
+        trials=options.trials,
+        durations_s=options.duration_s,
+        align_to=options.align_to,
+        around_s=None if options.around_s is None else tuple(options.around_s),
+    )
 
 
 def _described(counts: SpikeCounts) -> dict[str, Any]:

@@ -9,8 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import spikeinterface_gen
+from spikeinterface_gen.rendering.parameters import RenderingParameters
 
 __all__ = ["main"]
+
+_SETTINGS = "motion (rigid or nonrigid), and, with defaults, " + ", ".join(
+    f"{name}={value}" for name, value in RenderingParameters().as_dict().items()
+)
 
 _EXIT_CODES = """exit codes: 0 done; 1 found different (validate --strict) or not synthetic (info --check);
 2 wrong arguments or data, with a message; 130 interrupted."""
@@ -96,6 +101,24 @@ def _reading(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--window-s", type=float, metavar="S", help="cut continuous data into windows of this length")
     group.add_argument(
+        "--trials",
+        metavar="FILE.csv",
+        help="for a sorting: its trials, columns start and stop in s; further columns become covariates",
+    )
+    group.add_argument(
+        "--duration-s",
+        type=float,
+        nargs="+",
+        metavar="S",
+        help="for a sorting without a recording: length of each segment",
+    )
+    group.add_argument(
+        "--align-to", metavar="COLUMN", help="for NWB: trials around an event, whose times are in this column"
+    )
+    group.add_argument(
+        "--around-s", type=float, nargs=2, metavar=("START", "STOP"), help="for NWB: from when to when, as in -0.2 0.5"
+    )
+    group.add_argument(
         "--min-rate-hz", type=float, default=0.0, metavar="HZ", help="leave out slower units (default: 0)"
     )
     group.add_argument("--trust-pickle", action="store_true", help="read pickles, which can execute anything")
@@ -116,6 +139,8 @@ def _fit(commands: Any) -> None:
         _DATA,
         "  spikeinterface-gen fit steinmetz2019 my_model --min-rate-hz 1 --max-minutes 4\n"
         "  spikeinterface-gen fit continuous.nwb my_model --window-s 2 --bin-size-ms 20\n"
+        "  spikeinterface-gen fit session.nwb my_model --align-to stimulus_on --around-s -0.2 0.5\n"
+        "  spikeinterface-gen fit kilosort_analyzer my_model --trials trials.csv\n"
         "  spikeinterface-gen fit session.nwb my_model --covariates side contrast target_angle=circular\n"
         "  spikeinterface-gen fit today.nwb my_model --start-from yesterday --max-minutes 2",
     )
@@ -189,7 +214,7 @@ def _generate(commands: Any) -> None:
         "--sampling-frequency", type=float, default=30000.0, metavar="HZ", help="of spikes and traces (default: 30000)"
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="a rendering parameter; may be repeated"
+        "--set", action="append", default=[], metavar="NAME=VALUE", help=f"may be repeated: {_SETTINGS}"
     )
     parser.add_argument("--watermark-key-file", metavar="FILE", help="mark the spike times with the key in this file")
     parser.add_argument("--overwrite", action="store_true", help="replace a session or file that is there")
@@ -235,7 +260,7 @@ def _benchmark(commands: Any) -> None:
     parser.add_argument("--units", nargs="+", metavar="ID", help="render these units only")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="a rendering parameter; may be repeated"
+        "--set", action="append", default=[], metavar="NAME=VALUE", help=f"may be repeated: {_SETTINGS}"
     )
 
 

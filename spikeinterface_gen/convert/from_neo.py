@@ -6,6 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import neo
@@ -16,6 +17,7 @@ import quantities as pq
 from spikeinterface_gen.convert.metadata import PLACEMENT_KEYS, common_covariates, plain, plain_entries
 from spikeinterface_gen.convert.metadata import provenance_marks as marks_of
 from spikeinterface_gen.convert.stretches import Stretch, cut_into_trials, intervals_of_stretches
+from spikeinterface_gen.convert.time_units import warn_of_stretches
 from spikeinterface_gen.convert.to_neo import SESSION_START_KEY, TRIAL_ORIGIN_KEY
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.frames import seconds_to_frames
@@ -68,6 +70,16 @@ def from_neo(
         stretches.append(Stretch(units, frames, num_frames, segment.name))
         starts_s.append(start_s)
 
+    placed = any(_placed(annotated) for annotated in (getattr(data, "annotations", {}), segments[0].annotations))
+    if not placed:
+        warn_of_stretches(
+            stretches,
+            num_units=len(unit_ids),
+            sampling_frequency=sampling_frequency,
+            remedy="State the unit that the numbers have: neo.SpikeTrain(times, units='ms', t_stop=…), or, for "
+            "samples, times / sampling_frequency with units='s'.",
+            stacklevel=3,
+        )
     trials = cut_into_trials(stretches, bin_size_ms, sampling_frequency, num_units=len(unit_ids), window_s=window_s)
     known = common_covariates([segment.annotations for segment in segments], leave_out=_NOT_COVARIATES)
     known = {name: value[trials.stretch] for name, value in known.items()}
@@ -79,7 +91,7 @@ def from_neo(
         annotations[TRIAL_ORIGIN_KEY] = origin_s
 
     properties = common_covariates(_known_about_units(data, segments, labels, unit_ids), leave_out=_NOT_PROPERTIES)
-    if not any(_placed(annotated) for annotated in (getattr(data, "annotations", {}), segments[0].annotations)):
+    if not placed:
         # Times that were drawn to fit counts say nothing about the intervals of the source.
         measured = intervals_of_stretches(stretches, num_units=len(unit_ids), sampling_frequency=sampling_frequency)
         properties = {**measured, **properties}
@@ -133,7 +145,20 @@ def segments_of(data: Any) -> list[NeoSegment]:
         return [_segment(segment.spiketrains, f"segment {k}", segment) for k, segment in enumerate(data.segments)]
     if isinstance(data, neo.Segment):
         return [_segment(data.spiketrains, "the segment", data)]
-    items = list(data) if isinstance(data, Iterable) and not isinstance(data, (str, Mapping)) else None
+    if _is_train(data):
+        raise TypeError("a single neo.SpikeTrain was given; give a list of all trains of a trial, here [train].")
+    if isinstance(data, (str, Path)):
+        raise TypeError(
+            f"a path was given ({str(data)!r}), where a neo.Block is expected; read it first: read_neo for .nix, .mat "
+            "and .pkl, neo.io.get_io(path).read_block() for other formats of Neo. Of NWB, SpikeCounts.from_nwb makes "
+            "counts."
+        )
+    items = list(data) if isinstance(data, Iterable) and not isinstance(data, Mapping) else None
+    if items and all(isinstance(item, neo.Block) for item in items):
+        raise TypeError(
+            f"a list of {len(items)} neo.Block was given; take them one by one in a loop, or, where they hold trials "
+            "of one session, together: [segment for block in blocks for segment in block.segments]."
+        )
     if items is None or not all(isinstance(item, (neo.Segment, Iterable)) or _is_train(item) for item in items):
         raise TypeError(
             "data must be a neo.Block, a neo.Segment, a sequence of segments, a sequence of neo.SpikeTrain or a "

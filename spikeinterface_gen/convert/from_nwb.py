@@ -16,6 +16,7 @@ from spikeinterface_gen.convert.intervals import interval_properties
 from spikeinterface_gen.convert.metadata import PLACEMENT_KEYS, plain_entries
 from spikeinterface_gen.convert.nwb_names import original_names
 from spikeinterface_gen.convert.stretches import Stretch, cut_into_trials
+from spikeinterface_gen.convert.time_units import warn_of_time_unit
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.frames import seconds_to_frames
 
@@ -38,6 +39,8 @@ _DEFAULT_SAMPLING_FREQUENCY = 30000.0
 NOT_PROPERTIES = ("id", "unit_name", "spike_times", "obs_intervals", "electrodes", "electrode_group", "synthetic")
 NOT_COVARIATES = ("id", "start_time", "stop_time", "timeseries", "tags")
 _AREA_COLUMNS = ("area", "brain_area", "brain_region", "location")
+# Ids in the file, where they do not tell units apart.
+_ID_PROPERTY = "nwb_id"
 # A trial may stick out of what was observed by rounding.
 _TOLERANCE_S = 1e-3
 
@@ -61,7 +64,7 @@ def from_nwb(
     with _opened(path) as file:
         units = _units(file, path)
         trains_s = [np.sort(np.asarray(units["spike_times"][k], float)) for k in range(len(units))]
-        unit_ids = _unit_ids(units)
+        unit_ids = _unit_ids(units, path)
         notes = _notes(file)
         properties = original_names(_properties(units), notes, "property")
         observed_s = _observed_by_all(units, trains_s)
@@ -81,6 +84,9 @@ def from_nwb(
             **plain_entries(notes.get("annotations", {}), leave_out=PLACEMENT_KEYS),
         }
 
+    placed = bool(notes.get("annotations", {}).get("spike_times_placed"))
+    if not placed:
+        _warn_of_time_unit(trains_s, sampling_frequency, path)
     if window_s is None:
         kept = _within(windows_s, observed_s, path)
         windows_s, known = windows_s[kept], {name: values[kept] for name, values in known.items()}
@@ -89,7 +95,7 @@ def from_nwb(
         for k, (start_s, stop_s) in enumerate(windows_s)
     ]
     cut = cut_into_trials(stretches, bin_size_ms, sampling_frequency, num_units=len(unit_ids), window_s=window_s)
-    if not notes.get("annotations", {}).get("spike_times_placed"):
+    if not placed:
         # Times that were drawn to fit counts say nothing about the intervals of the source.
         properties = {**_intervals(trains_s, observed_s, sampling_frequency), **properties}
     num_bins = np.array([len(counts) for counts in cut.counts])
@@ -114,7 +120,7 @@ def read_spike_trains(path: str | Path) -> neo.Segment:
     with _opened(path) as file:
         units = _units(file, path)
         trains_s = [np.sort(np.asarray(units["spike_times"][k], float)) for k in range(len(units))]
-        unit_ids = _unit_ids(units)
+        unit_ids = _unit_ids(units, path)
         rate = pq.Quantity(1.0 / units.resolution, pq.Hz) if units.resolution else None
         annotations = plain_entries(_notes(file).get("annotations", {}))
         if file.trials is not None:
@@ -177,7 +183,7 @@ def _units(file: Any, path: str | Path) -> Any:
     return file.units
 
 
-def _unit_ids(units: Any) -> np.ndarray:
+def _unit_ids(units: Any, path: str | Path) -> np.ndarray:
     if "unit_name" in units.colnames:
         names = np.array([str(name) for name in units["unit_name"][:]])
         distinct, occurrences = np.unique(names, return_counts=True)
@@ -188,7 +194,18 @@ def _unit_ids(units: Any) -> np.ndarray:
             "called by their ids; counts.unit_properties['unit_name'] has the names.",
             stacklevel=4,
         )
-    return np.asarray(units.id[:], dtype=np.int64)
+    ids = np.asarray(units.id[:], dtype=np.int64)
+    distinct, occurrences = np.unique(ids, return_counts=True)
+    if len(distinct) == len(ids):
+        return ids
+    warnings.warn(
+        f"the units table of {str(path)!r} has the id {distinct[occurrences > 1][0]} more than once ({len(ids)} units, "
+        f"{len(distinct)} ids), as where probes were numbered one by one; units are called by their rows, from 0, and "
+        f"counts.unit_properties[{_ID_PROPERTY!r}] has the ids. Where they are the same units twice, keep "
+        "one row of each: counts[:, kept].",
+        stacklevel=4,
+    )
+    return np.arange(len(ids))
 
 
 def _column(values: Any) -> np.ndarray | None:
@@ -222,6 +239,9 @@ def _properties(units: Any) -> dict[str, np.ndarray]:
         names = np.array([str(name) for name in units["unit_name"][:]])
         if len(np.unique(names)) < len(names):
             properties["unit_name"] = names
+    ids = np.asarray(units.id[:], dtype=np.int64)
+    if len(np.unique(ids)) < len(ids):
+        properties[_ID_PROPERTY] = ids
     if "area" not in properties:
         area = next((properties[name] for name in _AREA_COLUMNS if name in properties), None)
         if area is None and "electrodes" in units.colnames:
@@ -316,6 +336,21 @@ def _intervals(trains_s: list[np.ndarray], observed_s: np.ndarray, sampling_freq
         num_units=len(trains_s),
         duration_s=max(float(np.ptp(observed_s, axis=1).sum()), 1e-9),
         sampling_frequency=sampling_frequency,
+    )
+
+
+def _warn_of_time_unit(trains_s: list[np.ndarray], sampling_frequency: float, path: str | Path) -> None:
+    """Warn where rates are impossible over the whole recording: of wrong times, few may fall into trials."""
+    spikes_s = np.concatenate(trains_s)
+    duration_s = float(np.ptp(spikes_s)) if len(spikes_s) else 0.0  # clocks of files start anywhere
+    warn_of_time_unit(
+        np.array([len(times) for times in trains_s]),
+        duration_s,
+        duration_s,
+        sampling_frequency=sampling_frequency,
+        remedy=f"NWB means s: correct spike_times in the units table of {str(path)!r}, and check that the trials table "
+        "is in s too.",
+        stacklevel=4,
     )
 
 

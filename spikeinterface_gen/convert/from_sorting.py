@@ -12,6 +12,7 @@ from spikeinterface.core import BaseSorting
 
 from spikeinterface_gen.convert.metadata import PLACEMENT_KEYS, plain_entries
 from spikeinterface_gen.convert.stretches import Stretch, cut_into_trials, intervals_of_stretches
+from spikeinterface_gen.convert.time_units import warn_of_stretches
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.frames import seconds_to_frames
 
@@ -50,6 +51,16 @@ def from_sorting(
     if num_units == 0:
         raise ValueError("sorting has no units.")
     segments = _segments(sorting, durations_s, infer=trials is not None or window_s is not None)
+    placed = bool(sorting.get_annotation("spike_times_placed"))
+    if not placed:
+        warn_of_stretches(
+            segments,
+            num_units=num_units,
+            sampling_frequency=sampling_frequency,
+            remedy="A sorting holds frames: make it with NumpySorting.from_times_and_labels from times in s, with "
+            "from_samples_and_labels from samples, and state the sampling frequency in Hz.",
+            stacklevel=3,
+        )
     starts_s = np.array([float(sorting.get_start_time(k)) for k in range(len(segments))])
 
     known: dict[str, np.ndarray] = {}
@@ -70,7 +81,7 @@ def from_sorting(
     properties = {key: _property(sorting.get_property(key)) for key in sorting.get_property_keys()}
     measured = (
         {}  # times that were drawn to fit counts say nothing about the intervals of the source
-        if annotations.get("spike_times_placed")
+        if placed
         else intervals_of_stretches(segments, num_units=num_units, sampling_frequency=sampling_frequency)
     )
     return SpikeCounts(

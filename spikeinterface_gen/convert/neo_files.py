@@ -1,29 +1,25 @@
 """Neo blocks to files and back, with what the formats lose put back.
 
-========  =====================  ==========================================================
-suffix    Neo's reader           what is lost without the notes that are kept here
-========  =====================  ==========================================================
-.nix      ``NixIO``              sampling rates of trains, annotations that are nested
-.mat      ``NeoMatlabIO``        array annotations, nested lists
+========  =====================  ===================================================================================
+suffix    Neo's reader           what is lost without the notes (:mod:`spikeinterface_gen.convert.neo_notes`)
+========  =====================  ===================================================================================
+.nix      ``NixIO``              sampling rates, times of recording, types of annotations; None and mixed lists crash it
+.mat      ``NeoMatlabIO``        array annotations, times of recording, lengths of texts, types of annotations
 .pkl      ``PickleIO``           nothing; reading one executes code, so it must be asked for
-========  =====================  ==========================================================
+========  =====================  ===================================================================================
 
-The notes are annotations of text (JSON) under the name ``spikeinterface_gen_notes``: files stay readable with Neo
-alone. Beside the file lies its provenance (:func:`spikeinterface_gen.mark_synthetic`) where it is synthetic.
+Beside the file lies its provenance (:func:`spikeinterface_gen.mark_synthetic`) where it is synthetic.
 """
 
 from __future__ import annotations
 
-import copy
-import json
 import os
 import uuid
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from spikeinterface_gen.convert.metadata import plain, plain_entries
+from spikeinterface_gen.convert.neo_notes import restore_notes, with_notes
 from spikeinterface_gen.origin import mark_path
 from spikeinterface_gen.provenance import is_synthetic, mark_synthetic
 
@@ -32,8 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["read_neo", "write_neo"]
 
-_NOTES = "spikeinterface_gen_notes"
 _SUFFIXES = (".nix", ".mat", ".pkl")
+
+# Measured on one core, with the few annotations that are left beside the note.
+_NIX_S_PER_TRAIN = 0.03
+_LONG_MINUTES = 2.0
 
 
 def write_neo(block: neo.Block, path: str | Path, *, overwrite: bool = False) -> Path:
@@ -57,9 +56,15 @@ def write_neo(block: neo.Block, path: str | Path, *, overwrite: bool = False) ->
     FileExistsError
         If there is a file, unless ``overwrite``.
     ValueError
-        If the suffix is another one.
+        If the suffix is another one, or the format holds no such block (groups within groups in .mat).
     ImportError
         If ``nixio`` is needed and missing.
+
+    Warns
+    -----
+    UserWarning
+        If an annotation cannot be written in any way, or if writing will take minutes: Neo takes some 30 ms for each
+        spike train in a NIX file.
     """
     path = _checked(path)
     if path.exists() and not overwrite:
@@ -70,12 +75,7 @@ def write_neo(block: neo.Block, path: str | Path, *, overwrite: bool = False) ->
         if path.suffix == ".pkl":
             _io(temporary, "ow").write_block(block)
         else:
-            # Neo's writers add annotations of their own to what they write.
-            block = copy.deepcopy(block)
-            _keep_notes(block)
-            writer = _io(temporary, "ow")
-            writer.write_block(block)
-            getattr(writer, "close", lambda: None)()
+            _write_with_notes(block, temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -118,8 +118,46 @@ def read_neo(path: str | Path, *, trust_pickle: bool = False) -> neo.Block:
     getattr(reader, "close", lambda: None)()
     if block is None:
         raise ValueError(f"{str(path)!r} holds no block.")
-    _restore_notes(block)
+    if path.suffix != ".pkl":
+        restore_notes(block)
     return block
+
+
+def _write_with_notes(block: neo.Block, path: Path) -> None:
+    is_nix = path.suffix == ".nix"
+    if is_nix:
+        _warn_of_time(block)
+    else:
+        _check_for_matlab(block)
+    writer = _io(path, "ow")
+    with with_notes(block, lean=is_nix):
+        # Matlab itself allows names of 63 characters, what scipy allows unasked is half of that.
+        writer.write_block(block, **({} if is_nix else {"long_field_names": True}))
+    getattr(writer, "close", lambda: None)()
+
+
+def _check_for_matlab(block: neo.Block) -> None:
+    """Refuse what Neo would write into a file that it cannot read, or reads as something else."""
+    if any(group.groups for group in block.groups):
+        raise ValueError("block has groups within groups, which .mat files do not hold; write .nix or .pkl.")
+    for segment in block.segments:
+        for signal in (*segment.analogsignals, *segment.irregularlysampledsignals):
+            if signal.shape[0] == 1 < signal.shape[1]:
+                raise ValueError(
+                    f"the signal {signal.name!r} has one sample of several channels, which comes back from a .mat file "
+                    "as several samples of one; write .nix or .pkl."
+                )
+
+
+def _warn_of_time(block: neo.Block) -> None:
+    num_trains = sum(len(segment.spiketrains) for segment in block.segments)
+    minutes = num_trains * _NIX_S_PER_TRAIN / 60.0
+    if minutes > _LONG_MINUTES:
+        warnings.warn(
+            f"Neo takes about {minutes:.0f} min to write {num_trains} spike trains as NIX. As .pkl, or "
+            "with SpikeCounts.to_nwb it takes seconds.",
+            stacklevel=4,
+        )
 
 
 def _checked(path: str | Path) -> Path:
@@ -143,64 +181,3 @@ def _io(path: Path, mode: str) -> Any:
     except ImportError as error:
         raise ImportError("NIX files need the package nixio: pip install 'spikeinterface-gen[nix]'.") from error
     return neo.io.NixIO(str(path), mode)
-
-
-def _keep_notes(block: neo.Block) -> None:
-    """Add to each object, as text, what the formats lose of it."""
-    for part in (block, *block.segments, *block.groups):
-        nested = {key: value for key, value in plain_entries(part.annotations).items() if _is_nested(value)}
-        if nested:
-            part.annotations[_NOTES] = json.dumps({"annotations": nested})
-    for segment in block.segments:
-        for train in segment.spiketrains:
-            notes: dict[str, Any] = {}
-            if train.sampling_rate is not None:
-                notes["sampling_rate_hz"] = float(train.sampling_rate.rescale("Hz").magnitude)
-            arrays = {name: _array_note(values) for name, values in train.array_annotations.items()}
-            nested = {key: value for key, value in plain_entries(train.annotations).items() if _is_nested(value)}
-            notes |= {name: value for name, value in (("arrays", arrays), ("annotations", nested)) if value}
-            if notes:
-                train.annotations[_NOTES] = json.dumps(notes)
-    if is_synthetic(block):
-        # As text it is found in a file of any format, also by a reader that does not know the format.
-        notes = json.loads(block.annotations.get(_NOTES, "{}"))
-        block.annotations[_NOTES] = json.dumps({**notes, "synthetic": True})
-
-
-def _restore_notes(block: neo.Block) -> None:
-    import quantities as pq
-
-    for part in (block, *block.segments, *block.groups):
-        _restored(part)
-    for segment in block.segments:
-        for train in segment.spiketrains:
-            notes = _restored(train)
-            if "sampling_rate_hz" in notes:
-                train.sampling_rate = notes["sampling_rate_hz"] * pq.Hz
-            for name, (values, units) in notes.get("arrays", {}).items():
-                array = np.asarray(values)
-                train.array_annotate(**{name: array if units is None else array * pq.Quantity(1, units)})
-
-
-def _restored(part: Any) -> dict[str, Any]:
-    """Take the notes of an object, and the names that Neo's writers add, out of its annotations."""
-    part.annotations.pop("nix_name", None)
-    text = part.annotations.pop(_NOTES, None)
-    part.annotations.update({key: plain(value) for key, value in part.annotations.items()})
-    try:
-        notes = json.loads(text) if text else {}
-    except (TypeError, ValueError):
-        return {}
-    part.annotations.update(notes.get("annotations", {}))
-    return notes
-
-
-def _is_nested(value: Any) -> bool:
-    return isinstance(value, dict) or (
-        isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value)
-    )
-
-
-def _array_note(values: Any) -> tuple[list[Any], str | None]:
-    units = getattr(values, "dimensionality", None)
-    return np.asarray(values).tolist(), None if units is None else units.string

@@ -44,6 +44,7 @@ def synthesize_like(
     durations_s: npt.ArrayLike | None = None,
     watermark_key: str | bytes | None = None,
     folder: str | Path | None = None,
+    overwrite: bool = False,
     extensions: Sequence[str] | None = None,
     **rendering: Any,
 ) -> Kind:
@@ -86,6 +87,8 @@ def synthesize_like(
     folder : str or path, optional
         For an analyzer: where the session is saved that its recording is rendered from. Default: a folder of its
         own in :func:`spikeinterface_gen.session.cache_folder`, which is printed.
+    overwrite : bool
+        For an analyzer: whether a session that is in ``folder`` is replaced.
     extensions : sequence of str, optional
         For an analyzer: which of its extensions are computed for the new one. Default: all, with the same parameters.
     **rendering
@@ -104,6 +107,8 @@ def synthesize_like(
     ValueError
         If the model does not know the units or has other bins, if trials overlap or lie outside the data, if a
         duration is needed and unknown, or if templates are missing.
+    FileExistsError
+        If there is something at ``folder``, unless it is a session and ``overwrite``.
 
     Notes
     -----
@@ -133,7 +138,13 @@ def synthesize_like(
     >>> synthetic[3].name, synthetic[3].t_stop
     ('unit 3', array(9000.) * ms)
     """
-    options = {"unit_key": unit_key, "durations_s": durations_s, "folder": folder, "extensions": extensions}
+    options = {
+        "unit_key": unit_key,
+        "durations_s": durations_s,
+        "folder": folder,
+        "overwrite": overwrite or None,
+        "extensions": extensions,
+    }
     data = _opened(obj, {name: value for name, value in options.items() if value is not None}, rendering)
     if trials is not None and window_s is not None:
         raise ValueError("trials and window_s exclude each other: give the times of trials, or one length for all.")
@@ -174,7 +185,7 @@ def _opened(obj: Any, options: dict[str, Any], rendering: dict[str, Any]) -> _Op
     if isinstance(obj, SortingAnalyzer):
         from spikeinterface_gen.counterpart.sortings import RecordedAnalyzer
 
-        _check_options(options, ("folder", "extensions"), "an analyzer")
+        _check_options(options, ("folder", "overwrite", "extensions"), "an analyzer")
         return RecordedAnalyzer(obj, rendering, **options)
     if isinstance(obj, BaseSorting):
         from spikeinterface_gen.counterpart.sortings import RecordedSorting

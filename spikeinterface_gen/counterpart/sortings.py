@@ -19,6 +19,7 @@ from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.frames import seconds_to_frames
 from spikeinterface_gen.generation import generate_from_counts
 from spikeinterface_gen.rendering.scene import SceneSettings
+from spikeinterface_gen.session_files import check_target
 
 if TYPE_CHECKING:
     from spikeinterface.core import SortingAnalyzer
@@ -107,6 +108,8 @@ class RecordedAnalyzer(RecordedSorting):
         What else :func:`spikeinterface_gen.generate_from_counts` is told.
     folder : str or path, optional
         Of the session that is rendered, as in :func:`spikeinterface_gen.generate_from_counts`.
+    overwrite : bool
+        Whether a session that is there is replaced.
     extensions : sequence of str, optional
         What to compute for the new one; default: what this one has, with the same parameters.
     """
@@ -116,17 +119,21 @@ class RecordedAnalyzer(RecordedSorting):
         analyzer: SortingAnalyzer,
         rendering: Mapping[str, Any],
         folder: str | Path | None = None,
+        overwrite: bool = False,
         extensions: Sequence[str] | None = None,
     ) -> None:
         lengths = [analyzer.get_num_samples(k) for k in range(analyzer.get_num_segments())]
         super().__init__(analyzer.sorting, np.array(lengths) / analyzer.sampling_frequency)
-        # What is missing shows before a model is fitted.
+        # What is missing, or in the way, shows before a model is fitted.
+        if folder is not None:
+            check_target(folder, overwrite=overwrite)
         numbers = {name: value for name, value in rendering.items() if name != "motion"}
         SceneSettings.checked(numbers, analyzer.sampling_frequency, templates=analyzer, motion=rendering.get("motion"))
         self._rendering = rendering
         self._parameters = _parameters(analyzer, extensions)
         self._analyzer = analyzer
         self._folder = folder
+        self._overwrite = overwrite
 
     def read(self, bin_size_ms: float, *, continuous: bool) -> Recorded:
         """Count the spikes of the segments, whose clocks are those of the recording where there is one."""
@@ -144,6 +151,7 @@ class RecordedAnalyzer(RecordedSorting):
             layout="trials",
             seed=seed,
             folder=self._folder,
+            overwrite=self._overwrite,
             sampling_frequency=recorded.sampling_frequency,
             watermark_key=watermark_key,
             templates=self._analyzer,

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from spikeinterface_gen.models.base import GenerativeModel
 
-__all__ = ["BUNDLED_MODELS", "load_model"]
+__all__ = ["BUNDLED_FOLDER", "BUNDLED_MODELS", "load_model"]
 
 BUNDLED_MODELS = ("steinmetz2019", "lorenz")
 """Models that come with the package; what they are is told by the cards beside them."""
 
-_BUNDLED = Path(__file__).parent / "bundled"
+BUNDLED_FOLDER = Path(__file__).parent / "bundled"
+"""Where they are, a folder each."""
 
 
 def load_model(folder: str | Path) -> GenerativeModel:
@@ -35,7 +36,7 @@ def load_model(folder: str | Path) -> GenerativeModel:
     from spikeinterface_gen.models.ldns import LDNS
 
     if folder in BUNDLED_MODELS and not Path(folder).exists():
-        return LDNS.load(_BUNDLED / folder)
+        return LDNS.load(BUNDLED_FOLDER / folder)
     if not Path(folder).expanduser().exists():
         raise FileNotFoundError(
             f"there is no folder {str(folder)!r}, and no bundled model of that name; bundled are "

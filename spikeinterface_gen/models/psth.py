@@ -23,6 +23,11 @@ __all__ = ["HomogeneousPoisson", "PSTHPoisson"]
 _WIDTHS_BINS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, np.inf)
 _NUM_FOLDS = 5
 
+# exp(-x²/2) is zero in double precision beyond.
+_REACH_WIDTHS = 38.7
+# Of a block of weights; 32 MB.
+_BLOCK_ENTRIES = 4_000_000
+
 
 class PSTHPoisson:
     """Independent Poisson units that follow their peri-stimulus time histogram (PSTH).
@@ -67,6 +72,11 @@ class PSTHPoisson:
             f"{name} of {len(population.unit_ids)} units, {population.max_bins} bins of "
             f"{population.bin_size_ms:g} ms, {told}"
         )
+
+    def _repr_html_(self) -> str:
+        from spikeinterface_gen.html_repr import model_html
+
+        return model_html(self)
 
     def fit(self, counts: SpikeCounts) -> Self:
         """Learn the expected counts of these trials; return self.
@@ -159,17 +169,32 @@ def _best_width(counts: SpikeCounts) -> float:
 
 def _smoothed(spikes: np.ndarray, trials: np.ndarray, width_bins: float) -> np.ndarray:
     """Expected counts (bins, units): spikes over trials, both smoothed, so that sparse late bins weigh little."""
+    sums = np.column_stack([trials, spikes])
     if np.isinf(width_bins):
-        weights = np.ones((len(trials), len(trials)))
-    elif width_bins == 0:
-        weights = np.eye(len(trials))
-    else:
-        bins = np.arange(len(trials))
-        weights = np.exp(-0.5 * np.square((bins[:, None] - bins[None, :]) / width_bins))
-    seen = weights @ trials
-    smoothed = (weights @ spikes) / np.maximum(seen, np.finfo(float).tiny)[:, None]
+        sums = np.broadcast_to(sums.sum(axis=0), sums.shape)
+    elif width_bins > 0:
+        sums = _gaussian_sums(sums, width_bins)
+    seen = sums[:, :1]
+    smoothed = sums[:, 1:] / np.maximum(seen, np.finfo(float).tiny)
     # A bin that no trial reaches has the mean of all.
-    return np.where(seen[:, None] > 0, smoothed, spikes.sum(axis=0) / trials.sum())
+    return np.where(seen > 0, smoothed, spikes.sum(axis=0) / trials.sum())
+
+
+def _gaussian_sums(values: np.ndarray, width_bins: float) -> np.ndarray:
+    """Sums over all bins with Gaussian weights, 1 at the bin itself; shape of ``values``, (bins, columns).
+
+    Further than ``reach`` bins a weight is zero in double precision: a band of the matrix of weights is all of it. One
+    block of the band serves all bins, so that time and memory grow with their number, not with its square.
+    """
+    num_bins = len(values)
+    reach = min(int(np.ceil(_REACH_WIDTHS * width_bins)), num_bins - 1)
+    block = min(max(1, _BLOCK_ENTRIES // (2 * reach + 1)), reach + 1, num_bins)
+    ahead = np.arange(block + 2 * reach)[None, :] - np.arange(block)[:, None] - reach
+    weights = np.where(np.abs(ahead) <= reach, np.exp(-0.5 * np.square(ahead / width_bins)), 0.0)
+    padded = np.zeros((reach + num_bins + block + reach, values.shape[1]))
+    padded[reach : reach + num_bins] = values
+    sums = np.concatenate([weights @ padded[k : k + block + 2 * reach] for k in range(0, num_bins, block)])
+    return sums[:num_bins]
 
 
 def _sha256(array: np.ndarray) -> str:
