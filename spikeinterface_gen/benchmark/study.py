@@ -15,13 +15,11 @@ from __future__ import annotations
 
 import difflib
 import errno
-import gc
 import json
 import shutil
 import traceback
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +30,7 @@ from spikeinterface.benchmark import SorterStudy
 from spikeinterface_gen.benchmark.effects import effects_table
 from spikeinterface_gen.benchmark.stored import Case, StoredBenchmark, check_holds_no_code, read_cases, write_cases
 from spikeinterface_gen.benchmark.tables import collision_table, performance_table
+from spikeinterface_gen.benchmark.workers import jobs, light_collections
 from spikeinterface_gen.files import new_folder, write_file
 
 if TYPE_CHECKING:
@@ -210,44 +209,16 @@ def benchmark_sorters(
         for name, recording in named.items()
         for sorter, given in parameters.items()
     }
-    with _jobs({"progress_bar": False, **(job_kwargs or {})}):
+    with jobs({"progress_bar": False, **(job_kwargs or {})}):
         for name, recording in named.items():
             _ensure_analyzer(home / "analyzers" / _dataset(name), recording)
         study = _opened(home, cases)
         for name, recording in named.items():
             waiting = [key for key in cases if key[1:] == name and study.benchmarks[key] is None]
             if waiting:
-                with _light_collections():
+                with light_collections():
                     _run(study, recording, waiting, progress)
     return study
-
-
-@contextmanager
-def _jobs(job_kwargs: Mapping[str, Any]) -> Iterator[None]:
-    """Set how SpikeInterface runs its loops, for a while: not all of them pass on what they are given."""
-    from spikeinterface.core import get_global_job_kwargs, set_global_job_kwargs
-
-    before = get_global_job_kwargs()
-    set_global_job_kwargs(**job_kwargs)
-    try:
-        yield
-    finally:
-        set_global_job_kwargs(**before)
-
-
-@contextmanager
-def _light_collections() -> Iterator[None]:
-    """Keep what exists already out of garbage collections, for a while.
-
-    SpikeInterface's workers collect after every chunk. Forked from a process with a whole study in memory, they would go
-    through all of it each time, and copy it: writing a recording then takes five times as long.
-    """
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _checked_recordings(recordings: Mapping[Any, Any]) -> dict[tuple[str, str], Any]:
