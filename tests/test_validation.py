@@ -310,9 +310,10 @@ def test_one_unit_has_no_pairs(parts):
 
 
 def test_cross_correlograms_of_many_units_are_of_a_sample(monkeypatch):
-    from spikeinterface_gen.validation import layout, report
+    from spikeinterface_gen.validation import layout
+    from spikeinterface_gen.validation import validate as of_validate
 
-    for module in (layout, report):
+    for module in (layout, of_validate):
         monkeypatch.setattr(module, "MAX_PAIR_UNITS", 6)
     real, other = session(80).split((0.5, 0.5))
     result = validate(real, other, num_splits=3)
