@@ -44,6 +44,7 @@ def shown(value: Any) -> str:
 FORMATS: dict[str, Callable[[Any], str]] = {
     "": shown,
     "percent": lambda value: f"{100 * value:.0f}\u202f%",
+    "signed": lambda value: f"{value:+.3f}".replace("-", "\u2212"),
     "ratio": lambda value: f"{value:.2f}",
     "times": lambda value: f"{value:.1f}",
     "round": lambda value: f"{value:,.0f}".replace(",", "\u202f"),
