@@ -43,8 +43,9 @@ __all__ = ["FitSettings", "fit_denoiser", "fit_networks", "hold_out", "stage_met
 AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.35, 0.43, 0.86
 # Length of the autoencoder's refit, relative to the step that early stopping found.
 REFIT_SHARE = 0.25
-# Bins that are drawn to compare their moments with those of encoded trials.
-MAX_MATCHED_BINS = 2**17
+# Bins and trials that are drawn to compare their moments with those of encoded trials; trials also for each second of
+# what is left for the observation model.
+MAX_MATCHED_BINS, MAX_MATCHED_TRIALS, MATCHED_TRIALS_A_SECOND = 2**17, 512, 100
 # Trials a step. As with the autoencoder, more steps on fewer trials learn faster.
 DENOISER_BATCH = 32
 STAGES = ("autoencoder", "refit", "denoiser")
@@ -66,6 +67,11 @@ class FitSettings:
     def __post_init__(self) -> None:
         if self.max_minutes is not None and not self.max_minutes > 0:
             raise ValueError(f"max_minutes must be positive; got {self.max_minutes}.")
+
+    @property
+    def seconds_after_stages(self) -> float:
+        """What the budget, whatever the time left, has for what follows: a fit depends on no other load."""
+        return np.inf if self.max_minutes is None else 60 * (1 - DENOISER_UNTIL) * self.max_minutes
 
 
 def hold_out(counts: SpikeCounts, seed: int) -> tuple[SpikeCounts, SpikeCounts]:
@@ -115,10 +121,8 @@ def fit_networks(
         task = _autoencoder_task(networks, model_settings, joined(train, held_out), held_out, settings.seed, "refit")
         reports[task.name] = _run(task, stage, settings, started, REFIT_UNTIL)
     reports["denoiser"] = fit_denoiser(networks, train, held_out, settings, started)
-    # By the budget rather than by the time left: what is fitted must not depend on how busy the machine was.
-    seconds = np.inf if settings.max_minutes is None else 60 * (1 - DENOISER_UNTIL) * settings.max_minutes
     count_model, observation = fit_count_model(
-        networks, model_settings["history_bins"], train, held_out, settings.seed, seconds
+        networks, model_settings["history_bins"], train, held_out, settings.seed, settings.seconds_after_stages
     )
     networks.set_count_model(count_model)
     return reports, observation
@@ -132,7 +136,7 @@ def fit_denoiser(
     task = _denoiser_task(networks, train, held_out, settings.seed)
     report = _run(task, _denoiser_stage(train, networks.denoiser_channels), settings, started, DENOISER_UNTIL)
     networks.eval()
-    _match_moments(networks, train, settings.seed)
+    _match_moments(networks, train, settings)
     return report
 
 
@@ -237,11 +241,12 @@ def _denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCo
     )
 
 
-def _match_moments(networks: LDNSNetworks, train: SpikeCounts, seed: int) -> None:
+def _match_moments(networks: LDNSNetworks, train: SpikeCounts, settings: FitSettings) -> None:
     """Give the latents that are drawn the mean and covariance of the encoded ones."""
     encoded = networks.encode(train.counts, train.mask)[train.mask]
-    num_bins = np.resize(train.num_bins, int(np.clip(MAX_MATCHED_BINS / train.max_bins, BLOCK_TRIALS, 512)))
-    drawn = np.concatenate(list(draw_latents(networks, num_bins, seed, "moments")))
+    most = min(MAX_MATCHED_TRIALS, MATCHED_TRIALS_A_SECOND * settings.seconds_after_stages)
+    num_bins = np.resize(train.num_bins, int(max(BLOCK_TRIALS, min(most, MAX_MATCHED_BINS / train.max_bins))))
+    drawn = np.concatenate(list(draw_latents(networks, num_bins, settings.seed, "moments")))
     valid = np.arange(drawn.shape[1]) < num_bins[:, None]
     A, b = transport(moments(drawn[valid]), moments(encoded))
     mean, scale = (buffer.double().cpu().numpy() for buffer in (networks.latent_mean, networks.latent_map))

@@ -21,6 +21,8 @@ __all__ = ["ObservationReport", "draw_latents", "draw_rates", "fit_count_model",
 # most, and for each second there is, of which half goes to either. Two idle cores do twice as many.
 MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND = 1e7, 3e5
 MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 1e7, 3e5
+# Trials whose latents are drawn for free runs, alike: of few units, these take the time.
+MAX_CALIBRATED_TRIALS, CALIBRATED_TRIALS_A_SECOND = 600, 100
 # Unit means of free runs agree with the recorded ones to within this share.
 MEAN_TOLERANCE = 0.01
 
@@ -73,8 +75,7 @@ def fit_count_model(
     """
     observed = min(MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND * seconds)
     history, gains = _fit_history(networks, history_bins, _some_trials(train, observed, seed), seed)
-    calibrated = min(MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND * seconds)
-    rates, valid = _rates_to_calibrate_on(networks, train, calibrated, seed)
+    rates, valid = _rates_to_calibrate_on(networks, train, seed, seconds)
     recorded = joined(train, held_out)
     moments = count_moments(recorded.counts, recorded.mask, seed)
     model = CountModel(history, Synchrony.none(train.num_units))
@@ -100,7 +101,7 @@ def recalibrated(networks: LDNSNetworks, counts: SpikeCounts, seed: int) -> Coun
     A denoiser that was trained anew draws latents of slightly other means.
     """
     model = networks.count_model()
-    rates, valid = _rates_to_calibrate_on(networks, counts, MAX_CALIBRATED_ENTRIES, seed)
+    rates, valid = _rates_to_calibrate_on(networks, counts, seed)
     draws = model.variates(rates.shape, seed, "calibration counts")
     _, expected = model.history.simulate(rates, draws)
     recorded = counts.counts[counts.mask].mean(axis=0, dtype=np.float64)
@@ -124,13 +125,15 @@ def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: s
 
 
 def _rates_to_calibrate_on(
-    networks: LDNSNetworks, counts: SpikeCounts, num_entries: float, seed: int
+    networks: LDNSNetworks, counts: SpikeCounts, seed: int, seconds: float = np.inf
 ) -> tuple[np.ndarray, np.ndarray]:
-    """λ of sampled trials of so many entries in all, with lengths as recorded, and their valid bins.
+    """λ of as many sampled trials as there is time for, with lengths as recorded, and their valid bins.
 
     More trials than were recorded, where they are few: means of free runs must not wander with the draw.
     """
-    num_bins = np.resize(counts.num_bins, int(np.clip(num_entries / counts.counts[0].size, 64, 600)))
+    entries = min(MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND * seconds)
+    most = min(MAX_CALIBRATED_TRIALS, CALIBRATED_TRIALS_A_SECOND * seconds)
+    num_bins = np.resize(counts.num_bins, int(max(64, min(most, entries / counts.counts[0].size))))
     rates = draw_rates(networks, num_bins, seed, "calibration")
     return rates, np.arange(rates.shape[1]) < num_bins[:, None]
 
