@@ -67,8 +67,8 @@ def is_synthetic(obj_or_path: Any, *, watermark_key: str | bytes | None = None) 
     Returns
     -------
     bool
-        False also for what says nothing about its origin: SpikeInterface's ``NpzSortingExtractor`` and
-        ``SharedMemorySorting``, Neo's ``NWBIO`` and raw binary files keep no labels.
+        False also for what says nothing about its origin: SpikeInterface's ``NpzSortingExtractor``,
+        ``NumpySorting.from_sorting`` and ``SharedMemorySorting``, Neo's ``NWBIO`` and raw binary files keep no labels.
 
     Raises
     ------

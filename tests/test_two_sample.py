@@ -79,6 +79,11 @@ def test_classifier_is_kernel_ridge_regression_of_scikit_learn():
     assert classifier_auc(points, first, folds)[0] == pytest.approx(np.mean(aucs), rel=1e-9)
 
 
+def test_points_that_are_all_alike_are_not_told_apart():
+    first = np.arange(20)[:, None] % 2 == 0
+    assert classifier_auc(np.full((20, 3), 0.7), first, np.arange(20) // 2 % 5)[0] == 0.5
+
+
 def test_frechet_distance_is_that_of_its_formula_over_valid_bins():
     rng = np.random.default_rng(0)
     latents = rng.normal(size=(30, 20, 4)) @ rng.normal(size=(4, 4))

@@ -61,9 +61,11 @@ def classifier_auc(points: np.ndarray, is_first: np.ndarray, folds: np.ndarray) 
     from scipy.stats import rankdata
 
     kernel = np.square(1.0 + points @ points.T)
+    rounding = np.finfo(np.float64).eps * float(kernel.max()) * len(kernel)
     kernel -= kernel.mean(axis=0)
     kernel -= kernel.mean(axis=1, keepdims=True)
-    ridge = _RIDGE * max(float(np.trace(kernel)) / len(kernel), np.finfo(np.float64).tiny)
+    # Where all points are alike, rounding is all that is left of the kernel.
+    ridge = max(_RIDGE * float(np.trace(kernel)) / len(kernel), rounding)
     total = np.zeros(is_first.shape[1])
     for fold in np.unique(folds):
         held_out = np.flatnonzero(folds == fold)
