@@ -4,8 +4,8 @@
 
 Each process imports ``spikeinterface.full`` and then ``spikeinterface_gen.full``, which also registers the analyzer
 extension. Others, as fresh, draw a hundred trials of all units from the bundled model of the session as a Neo block,
-whose spike trains are made when looked at, and look at those of a trial. Wall time is what a user waits for, and depends
-on what else the machine does; processor time does not.
+whose spike trains are made when looked at, and look at those of a trial. Wall time is what a user waits for, and
+depends on what else the machine does; processor time does not.
 """
 
 import argparse
