@@ -19,6 +19,7 @@ from spikeinterface_gen.models.conditions import Conditions
 from spikeinterface_gen.models.latent_moments import moments, transport
 from spikeinterface_gen.models.ldns_networks import BLOCK_TRIALS, LDNSNetworks, mask_of
 from spikeinterface_gen.models.ldns_observation import (
+    SAMPLED_TRIALS_A_SECOND,
     ObservationReport,
     draw_latents,
     draw_rates,
@@ -43,9 +44,8 @@ __all__ = ["FitSettings", "fit_denoiser", "fit_networks", "hold_out", "stage_met
 AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.35, 0.43, 0.86
 # Length of the autoencoder's refit, relative to the step that early stopping found.
 REFIT_SHARE = 0.25
-# Bins and trials that are drawn to compare their moments with those of encoded trials; trials also for each second of
-# what is left for the observation model.
-MAX_MATCHED_BINS, MAX_MATCHED_TRIALS, MATCHED_TRIALS_A_SECOND = 2**17, 512, 100
+# Bins and trials that are drawn to compare their moments with those of encoded trials, at most.
+MAX_MATCHED_BINS, MAX_MATCHED_TRIALS = 2**17, 512
 # Trials a step. As with the autoencoder, more steps on fewer trials learn faster.
 DENOISER_BATCH = 32
 STAGES = ("autoencoder", "refit", "denoiser")
@@ -244,7 +244,7 @@ def _denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCo
 def _match_moments(networks: LDNSNetworks, train: SpikeCounts, settings: FitSettings) -> None:
     """Give the latents that are drawn the mean and covariance of the encoded ones."""
     encoded = networks.encode(train.counts, train.mask)[train.mask]
-    most = min(MAX_MATCHED_TRIALS, MATCHED_TRIALS_A_SECOND * settings.seconds_after_stages)
+    most = min(MAX_MATCHED_TRIALS, SAMPLED_TRIALS_A_SECOND * settings.seconds_after_stages)
     num_bins = np.resize(train.num_bins, int(max(BLOCK_TRIALS, min(most, MAX_MATCHED_BINS / train.max_bins))))
     drawn = np.concatenate(list(draw_latents(networks, num_bins, settings.seed, "moments")))
     valid = np.arange(drawn.shape[1]) < num_bins[:, None]

@@ -15,14 +15,22 @@ from spikeinterface_gen.observation.history import SpikeHistory, calibrate, fit_
 from spikeinterface_gen.observation.synchrony import Synchrony, count_moments, fit_synchrony
 from spikeinterface_gen.randomness import uniforms
 
-__all__ = ["ObservationReport", "draw_latents", "draw_rates", "fit_count_model", "recalibrated"]
+__all__ = [
+    "SAMPLED_TRIALS_A_SECOND",
+    "ObservationReport",
+    "draw_latents",
+    "draw_rates",
+    "fit_count_model",
+    "recalibrated",
+]
 
 # Entries (trial, bin, unit) that the observation model is fitted on, and that free runs for its calibration have: at
 # most, and for each second there is, of which half goes to either. Two idle cores do twice as many.
 MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND = 1e7, 3e5
 MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 1e7, 3e5
-# Trials whose latents are drawn for free runs, alike: of few units, these take the time.
-MAX_CALIBRATED_TRIALS, CALIBRATED_TRIALS_A_SECOND = 600, 100
+# Trials of which latents are drawn for free runs, at most; for each second there is, here and wherever a fit draws
+# latents: of few units, these take the time.
+MAX_CALIBRATED_TRIALS, SAMPLED_TRIALS_A_SECOND = 600, 100
 # Unit means of free runs agree with the recorded ones to within this share.
 MEAN_TOLERANCE = 0.01
 
@@ -132,7 +140,7 @@ def _rates_to_calibrate_on(
     More trials than were recorded, where they are few: means of free runs must not wander with the draw.
     """
     entries = min(MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND * seconds)
-    most = min(MAX_CALIBRATED_TRIALS, CALIBRATED_TRIALS_A_SECOND * seconds)
+    most = min(MAX_CALIBRATED_TRIALS, SAMPLED_TRIALS_A_SECOND * seconds)
     num_bins = np.resize(counts.num_bins, int(max(64, min(most, entries / counts.counts[0].size))))
     rates = draw_rates(networks, num_bins, seed, "calibration")
     return rates, np.arange(rates.shape[1]) < num_bins[:, None]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spikeinterface_gen.counts import SESSION_TIME, SpikeCounts
-from spikeinterface_gen.validation.design import Design, batches, equal_number
+from spikeinterface_gen.validation.design import Design, equal_number
 from spikeinterface_gen.validation.layout import Layout
 from spikeinterface_gen.validation.metrics import METRICS, Metric
 
@@ -84,17 +84,14 @@ def by_area(design: Design, areas: np.ndarray) -> tuple[list[Part], list[str]]:
         for name in names
     }
     found = np.full((_NUM_SPLITS, 2, len(names), len(_AREA_METRICS)), np.nan)
-    splits = design.splits(_NUM_SPLITS)
-    for part in batches(np.arange(_NUM_SPLITS)):
-        sides = [design.statistics(np.stack([splits[k][side] for k in part])) for side in range(3)]
-        for k, real, synthetic, other_real in zip(part, *sides, strict=True):
-            for m, metric in enumerate(_AREA_METRICS):
-                reference = metric.of_real(real)
-                for s, other in enumerate((synthetic, other_real)):
-                    difference = metric.statistic(other) - reference
-                    for a, name in enumerate(names):
-                        chosen = difference[inside[name][metric.name]]
-                        found[k, s, a, m] = metric.distance(np.zeros_like(chosen), chosen) if chosen.size else np.nan
+    for k, (real, synthetic, other_real) in enumerate(design.over_splits(_NUM_SPLITS)):
+        for m, metric in enumerate(_AREA_METRICS):
+            reference = metric.of_real(real)
+            for s, other in enumerate((synthetic, other_real)):
+                difference = metric.statistic(other) - reference
+                for a, name in enumerate(names):
+                    chosen = difference[inside[name][metric.name]]
+                    found[k, s, a, m] = metric.distance(np.zeros_like(chosen), chosen) if chosen.size else np.nan
     value, floor = np.median(found, axis=0)
     parts = [
         Part("area", str(name), metric, float(value[a, m]), float(floor[a, m]), int(number[a]))
@@ -227,13 +224,10 @@ def _design(
 
 def _of_condition(design: Design, of: str, name: str) -> list[Part]:
     found = np.full((_NUM_SPLITS, 2, len(_CONDITION_METRICS)), np.nan)
-    splits = design.splits(_NUM_SPLITS)
-    for part in batches(np.arange(_NUM_SPLITS)):
-        sides = [design.statistics(np.stack([splits[k][side] for k in part])) for side in range(3)]
-        for k, ours, theirs, others in zip(part, *sides, strict=True):
-            for m, metric in enumerate(_CONDITION_METRICS):
-                reference = metric.of_real(ours)
-                found[k, :, m] = [metric.distance(reference, metric.statistic(side)) for side in (theirs, others)]
+    for k, (ours, theirs, others) in enumerate(design.over_splits(_NUM_SPLITS)):
+        for m, metric in enumerate(_CONDITION_METRICS):
+            reference = metric.of_real(ours)
+            found[k, :, m] = [metric.distance(reference, metric.statistic(side)) for side in (theirs, others)]
     value, floor = np.median(found, axis=0)
     return [
         Part(of, name, metric, float(value[m]), float(floor[m]), design.number)

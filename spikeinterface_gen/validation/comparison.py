@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikeinterface_gen.validation.design import Design, Side, batches
+from spikeinterface_gen.validation.design import Design, Side
 from spikeinterface_gen.validation.layout import Layout
 from spikeinterface_gen.validation.metrics import Metric
 from spikeinterface_gen.validation.permutation import LEVEL, MaximumTest
@@ -174,23 +174,20 @@ def compare_metrics(
 
 def _over_splits(metrics: Mapping[str, Metric], design: Design, num_splits: int) -> dict[str, _Splits]:
     found = {name: _Splits.empty(num_splits) for name in metrics}
-    splits = design.splits(num_splits)
-    for part in batches(np.arange(num_splits)):
-        sides = [design.statistics(np.stack([splits[k][side] for k in part])) for side in range(3)]
-        for k, real, synthetic, other_real in zip(part, *sides, strict=True):
-            for name, metric in metrics.items():
-                of_metric = found[name]
-                reference = metric.of_real(real)
-                generated, other = metric.statistic(synthetic), metric.statistic(other_real)
-                if metric.elements != "bins":
-                    # Left out on one side means left out on all three: value and floor are of the same elements.
-                    reference = np.where(np.isfinite(generated) & np.isfinite(other), reference, np.nan)
-                of_metric.values[k] = metric.distance(reference, generated)
-                of_metric.floors[k] = metric.distance(reference, other)
-                of_metric.used[k] = _num_elements(metric, reference)
-                of_metric.capacity = _capacity(metric, reference)
-                if metric.is_elementwise:
-                    of_metric.plain[k] = correlation(reference, generated), correlation(reference, other)
+    for k, (real, synthetic, other_real) in enumerate(design.over_splits(num_splits)):
+        for name, metric in metrics.items():
+            of_metric = found[name]
+            reference = metric.of_real(real)
+            generated, other = metric.statistic(synthetic), metric.statistic(other_real)
+            if metric.elements != "bins":
+                # Left out on one side means left out on all three: value and floor are of the same elements.
+                reference = np.where(np.isfinite(generated) & np.isfinite(other), reference, np.nan)
+            of_metric.values[k] = metric.distance(reference, generated)
+            of_metric.floors[k] = metric.distance(reference, other)
+            of_metric.used[k] = _num_elements(metric, reference)
+            of_metric.capacity = _capacity(metric, reference)
+            if metric.is_elementwise:
+                of_metric.plain[k] = correlation(reference, generated), correlation(reference, other)
     return found
 
 

@@ -9,7 +9,7 @@ places are of one size, and exchangeable where their trials are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -194,6 +194,13 @@ class Design(Groups):
             Split(real, self._draw(self.synthetic, "synthetic", k)[0], other_real)
             for k, (real, other_real) in enumerate(self.real_splits(number))
         ]
+
+    def over_splits(self, number: int) -> Iterator[tuple[TrialStatistics, TrialStatistics, TrialStatistics]]:
+        """Statistics of real, synthetic and other real trials, of one split after the other."""
+        splits = self.splits(number)
+        for part in batches(np.arange(number)):
+            sides = [self.statistics(np.stack([splits[k][side] for k in part])) for side in range(3)]
+            yield from zip(*sides, strict=True)
 
     def relabellings(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Weights of the real and of the synthetic trials, then of ``number`` random relabellings of all of them.

@@ -23,9 +23,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["ValidationReport"]
+__all__ = ["ValidationReport", "maybe_swapped"]
 
 _COLUMNS = "value floor ratio low high flagged p detectable excess agreement of_ceiling n elements unit".split()
+
+
+def maybe_swapped(real: SpikeCounts, synthetic: SpikeCounts) -> bool:
+    """Whether the real trials say that they are synthetic, and the synthetic ones do not."""
+    return is_synthetic(real) and not is_synthetic(synthetic)
 
 
 @dataclass(frozen=True)
@@ -143,8 +148,8 @@ class ValidationReport:
 
     @property
     def maybe_swapped(self) -> bool:
-        """Whether the real trials say that they are synthetic, and the synthetic ones do not."""
-        return is_synthetic(self.real) and not is_synthetic(self.synthetic)
+        """Whether only the trials given as real say that they are synthetic."""
+        return maybe_swapped(self.real, self.synthetic)
 
     @property
     def flagged(self) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.provenance import is_synthetic
 from spikeinterface_gen.validation.breakdown import by_area, by_condition, conditions, skipped_covariates
 from spikeinterface_gen.validation.comparison import Comparison, compare_metrics
 from spikeinterface_gen.validation.copies import num_copies
@@ -19,7 +18,7 @@ from spikeinterface_gen.validation.metrics import METRICS, PAPER_METRICS
 from spikeinterface_gen.validation.permutation import LEVEL, MaximumTest, permutation_test
 from spikeinterface_gen.validation.privacy import membership_inference
 from spikeinterface_gen.validation.profile import correlation_groups, profile
-from spikeinterface_gen.validation.report import ValidationReport
+from spikeinterface_gen.validation.report import ValidationReport, maybe_swapped
 from spikeinterface_gen.validation.two_sample import Encoder, TwoSampleReport, two_sample_tests
 from spikeinterface_gen.validation.use import use_of
 from spikeinterface_gen.validation.words import SWAPPED
@@ -113,7 +112,7 @@ def validate(
             "it needs two trials in train, or without it two in real."
         )
     real, synthetic, train, notes = alike_in_length(real, synthetic, train)
-    if is_synthetic(real) and not is_synthetic(synthetic):
+    if maybe_swapped(real, synthetic):
         notes.append(SWAPPED)
     if num_lags is not None and not 1 <= num_lags < real.max_bins:
         raise ValueError(
