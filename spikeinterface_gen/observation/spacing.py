@@ -81,42 +81,50 @@ def pushed_earlier(positions: np.ndarray, spacing: np.ndarray, first: np.ndarray
 
 
 def shrink_to_fit(chains: Chains) -> None:
-    """Reduce ``chains.spacing`` in place, where bins cannot hold their spikes, and no more than needed.
+    """Reduce ``chains.spacing`` in place at the fewest intervals with which every spike finds room in its bin.
 
-    Within a bin all intervals shrink alike; if a bin and its neighbours still crowd each other, the
-    intervals across their borders shrink.
+    Going through a chain with each spike as early as it may be, an interval is given up only where its spike would
+    come too late. Giving up an earlier one in its place gains no frame at that spike, so that no other choice gives
+    up fewer. Half of the room that remains goes to the least length of the intervals given up, lest two spikes
+    coincide.
     """
-    begins = chains.rank == 0
-    run = np.cumsum(begins) - 1
-    spikes = np.bincount(run)
-    starts = np.flatnonzero(begins)
-    room = (chains.high - chains.low)[starts] // np.maximum(spikes - 1, 1)
-    chains.spacing = np.where(begins, chains.spacing, np.minimum(chains.spacing, room[run]))
-
-    span = np.bincount(run, weights=np.where(begins, 0, chains.spacing)).astype(np.int64)
-    latest = chains.high[starts] - span
-    apart = np.ones(len(starts), dtype=bool)
-    apart[1:] = chains.low[starts[1:]] - chains.high[starts[:-1]] >= chains.spacing[starts[1:]]
-    apart |= chains.first[starts]
-    border = chains.spacing[starts]
-    # In units of whole runs, a run being the spikes of one bin: positions of their first spikes.
-    offset = np.where(apart, 1, border + np.append(0, span[:-1]))
-    crowded = pushed_later(chains.low[starts], offset, apart) > latest
-    if not crowded.any():
+    alone = chains.first.copy()
+    alone[1:] |= chains.low[1:] - chains.high[:-1] >= chains.spacing[1:]
+    late = pushed_later(chains.low, chains.spacing, alone) > chains.high
+    if not late.any():
         return
-    cluster = np.cumsum(apart) - 1
-    wanted = np.isin(cluster, np.unique(cluster[crowded]))
-    position = np.arange(len(starts)) - np.flatnonzero(apart)[cluster]
-    end = np.zeros(len(starts), dtype=np.int64)
-    for step in range(int(position[wanted].max()) + 1):
-        now = np.flatnonzero(wanted & (position == step))
-        earliest = chains.low[starts[now]]
-        if step:
-            free = latest[now] - end[now - 1]
-            border[now] = np.minimum(border[now], free)
-            earliest = np.maximum(earliest, end[now - 1] + border[now])
-        end[now] = earliest + span[now]
-    chains.spacing[starts] = border
+    cluster = np.cumsum(alone) - 1
+    crowded = np.isin(cluster, cluster[late])
+    index, first = np.flatnonzero(crowded), alone[crowded]
+    part = chains.take(index, first)
+    # The last place of each spike that leaves those after it at least a frame each.
+    latest = pushed_earlier(part.high, np.ones_like(part.spacing), first)
+    given_up = np.zeros(len(part), dtype=bool)
+    earliest = part.low.copy()
+    for now in _in_step(first):
+        follows = now[~first[now]]
+        place = np.maximum(part.low[follows], earliest[follows - 1] + part.spacing[follows])
+        given_up[follows] = place > latest[follows]
+        squeezed = np.maximum(part.low[follows], earliest[follows - 1] + 1)
+        earliest[follows] = np.where(given_up[follows], squeezed, place)
+
+    spacing = np.where(given_up, 1, part.spacing)
+    latest = pushed_earlier(part.high, spacing, first)
+    for now in _in_step(first):
+        follows = now[~first[now]]
+        room = (latest[follows] - earliest[follows - 1]) // 2
+        widened = np.clip(room, 1, part.spacing[follows])
+        spacing[follows] = np.where(given_up[follows], widened, spacing[follows])
+        earliest[follows] = np.maximum(part.low[follows], earliest[follows - 1] + spacing[follows])
+    chains.spacing = chains.spacing.copy()
+    chains.spacing[index] = spacing
+
+
+def _in_step(first: np.ndarray) -> list[np.ndarray]:
+    """The first spikes of all chains, then their second ones, and so on."""
+    position = np.arange(len(first)) - np.flatnonzero(first)[np.cumsum(first) - 1]
+    order = np.argsort(position, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(position))[:-1])
 
 
 def spaced_draws(chains: Chains, uniform: np.ndarray) -> np.ndarray:
@@ -126,9 +134,11 @@ def spaced_draws(chains: Chains, uniform: np.ndarray) -> np.ndarray:
     """
     if not len(chains):
         return np.zeros(0, dtype=np.int64)
-    within = np.where(chains.rank == 0, 0, chains.spacing)
-    run = np.cumsum(chains.rank == 0) - 1
-    span = np.bincount(run, weights=within).astype(np.int64)
+    begins = chains.rank == 0
+    run = np.cumsum(begins) - 1
+    offset = np.cumsum(np.where(begins, 0, chains.spacing))
+    offset -= offset[begins][run]
+    span = offset[np.append(begins[1:], True)]
     several = np.bincount(run)[run] > 1
     if several.any():
         # Whole number and fraction: one sort orders the numbers within each bin.
@@ -136,7 +146,7 @@ def spaced_draws(chains: Chains, uniform: np.ndarray) -> np.ndarray:
         uniform[several] = np.sort(run[several] + uniform[several]) - run[several]
     room = chains.high - chains.low + 1 - span[run]
     free = np.minimum((uniform * room).astype(np.int64), room - 1)
-    return chains.low + free + chains.rank * within
+    return chains.low + free + offset
 
 
 def settle(

@@ -13,8 +13,9 @@ wide from 0), and is flat beyond, which makes the placement uniform but for the 
 
 The draw is exact within a bin (order statistics with a minimum spacing, Devroye, *Non-Uniform Random
 Variate Generation*, 1986, V.4); where neighbouring bins are too close to be independent, whole runs of
-bins are settled together by Metropolis sweeps from a valid start. Counts always win: where a bin cannot
-hold its count, the refractory period shrinks there and the violations are reported.
+bins are settled together by Metropolis sweeps from a valid start. Counts always win: where bins cannot
+hold their counts, the fewest intervals that let them are shorter than the refractory period, and reported.
+A trial knows where the one before it ended, not what follows: only across a seam can there be one more.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def place_spikes(
 
     frame = spaced_draws(chains, _trialwise(seed, "spike times", trial))
     frame = settle(chains, frame, weights, _sweeps(seed, "settle"), _SWEEPS)
-    frame = _across_seams(chains, frame, weights, seed, session_start_frames(trial_frames, gap_frames))
+    frame = _across_seams(chains, frame, weights, refractory, seed, session_start_frames(trial_frames, gap_frames))
     if watermark_key is not None:
         frame = marked(frame, low, high, chains.first, refractory[unit], watermark_key, sampling_frequency, seed)
 
@@ -251,7 +252,12 @@ def _sweeps(seed: int, stage: str) -> Callable[[int, np.ndarray], np.ndarray]:
 
 
 def _across_seams(
-    chains: Chains, frame: np.ndarray, weights: np.ndarray | None, seed: int, starts: np.ndarray
+    chains: Chains,
+    frame: np.ndarray,
+    weights: np.ndarray | None,
+    refractory: np.ndarray,
+    seed: int,
+    starts: np.ndarray,
 ) -> np.ndarray:
     """Settle anew the trials whose first spike comes too soon after the last one of the trial before.
 
@@ -266,7 +272,7 @@ def _across_seams(
     begin, stop = begin[order], stop[order]
     trial, unit = chains.trial[begin], chains.unit[begin]
     follows = np.append(False, unit[1:] == unit[:-1])
-    spacing = chains.spacing[begin]
+    spacing = refractory[unit]
     original, frame = frame, frame.copy()
     used = np.full(len(begin), -1, dtype=np.int64)
     while True:
@@ -292,8 +298,10 @@ def _across_seams(
         part.low = part.low.copy()
         heads = np.flatnonzero(first)
         bounds = bound[changed][bound[changed] >= 0]
-        latest = pushed_earlier(part.high, part.spacing, first)[heads]
+        part.spacing = refractory[part.unit]
+        latest = pushed_earlier(part.high, np.ones_like(part.spacing), first)[heads]
         part.low[heads] = np.clip(bounds, part.low[heads], latest)
+        shrink_to_fit(part)
         offset = spikes - np.searchsorted(chains.trial, chains.trial[spikes])
         frame[spikes] = resettle(part, frame[spikes], weights, _picked_sweeps(seed, offset), _SWEEPS)
 
