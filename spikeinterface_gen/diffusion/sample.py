@@ -1,5 +1,7 @@
 r"""Samplers: from noise to samples with a denoiser D(y; σ) ≈ E[x | x + σε = y].
 
+Those that need nothing but the denoiser; :mod:`~spikeinterface_gen.diffusion.modal` knows the spectrum of the data, too.
+
 ========  ===========================================================  ==================
 name      method                                                       evaluations
 ========  ===========================================================  ==================
@@ -156,8 +158,8 @@ def ddpm(
     return y
 
 
-DEFAULT_STEPS = {"angular": 24, "dpmpp": 24, "heun": 18, "ddim": 50, "ddpm": 1000}
-"""Steps that a sampler takes where nothing is said."""
+DEFAULT_STEPS = {"modal": 8, "angular": 24, "dpmpp": 24, "heun": 18, "ddim": 50, "ddpm": 1000}
+"""Steps that a sampler takes where nothing is said, :func:`~spikeinterface_gen.diffusion.modal.modal` included."""
 
 SAMPLERS: dict[str, Callable[..., Tensor]] = {
     "angular": angular,

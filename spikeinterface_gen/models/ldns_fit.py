@@ -46,6 +46,8 @@ AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.35, 0.43, 0.86
 REFIT_SHARE = 0.25
 # Bins and trials that are drawn to compare their moments with those of encoded trials, at most.
 MAX_MATCHED_BINS, MAX_MATCHED_TRIALS = 2**17, 512
+# Trials that the default sampler is fitted on for each second there is, BLOCK_TRIALS at most.
+SOLVER_TRIALS_A_SECOND = 8
 # Trials a step. As with the autoencoder, more steps on fewer trials learn faster.
 DENOISER_BATCH = 32
 STAGES = ("autoencoder", "refit", "denoiser")
@@ -136,6 +138,7 @@ def fit_denoiser(
     task = _denoiser_task(networks, train, held_out, settings.seed)
     report = _run(task, _denoiser_stage(train, networks.denoiser_channels), settings, started, DENOISER_UNTIL)
     networks.eval()
+    _fit_solver(networks, task, train, settings)
     _match_moments(networks, train, settings)
     return report
 
@@ -239,6 +242,15 @@ def _denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCo
         seed=seed,
         conditions=None if known is None else (known, known.of_counts(train), known.of_counts(held_out)),
     )
+
+
+def _fit_solver(networks: LDNSNetworks, task: DenoiserTask, train: SpikeCounts, settings: FitSettings) -> None:
+    """Fit the default sampler to the denoiser, on as many trials as there is time for."""
+    num_trials = int(np.clip(SOLVER_TRIALS_A_SECOND * settings.seconds_after_stages, 8, BLOCK_TRIALS))
+    encoded = None
+    if networks.conditions is not None:
+        encoded = networks.conditions.evenly(np.resize(train.num_bins, num_trials))
+    networks.fit_solver(task.train_latents.cpu(), train.num_bins, num_trials, settings.seed, encoded)
 
 
 def _match_moments(networks: LDNSNetworks, train: SpikeCounts, settings: FitSettings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.denoise import PreconditionedDenoiser
 from spikeinterface_gen.diffusion.guidance import guided
+from spikeinterface_gen.diffusion.modal import NUM_WEIGHTS, GaussianModes, fit_weights, modal
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, SAMPLERS
 from spikeinterface_gen.models.conditions import Conditions, Encoded
 from spikeinterface_gen.models.population import Population
@@ -54,6 +55,9 @@ class LDNSNetworks(nn.Module):
 
     latent_mean: Tensor
     latent_map: Tensor
+    mode_mean: Tensor
+    mode_sd: Tensor
+    solver_weights: Tensor
     history_filters: Tensor
     history_excitation: Tensor
     history_bias: Tensor
@@ -81,6 +85,7 @@ class LDNSNetworks(nn.Module):
         self.conditions = conditions
         self.num_latents = num_latents
         self.num_bins = num_bins
+        self.trial_locked = trial_locked
         self.denoiser_channels = denoiser_channels
         self.binary = binary
         self.autoencoder = Autoencoder(num_units, num_latents, channels=channels, num_blocks=num_blocks, causal=causal)
@@ -98,6 +103,9 @@ class LDNSNetworks(nn.Module):
         )
         self.register_buffer("latent_mean", torch.zeros(num_latents))
         self.register_buffer("latent_map", torch.eye(num_latents))
+        self.register_buffer("mode_mean", torch.zeros(num_bins, num_latents))
+        self.register_buffer("mode_sd", torch.ones(num_bins, num_latents))
+        self.register_buffer("solver_weights", torch.eye(1, NUM_WEIGHTS).repeat(DEFAULT_STEPS["modal"], 1))
         self.register_buffer("history_filters", torch.zeros(num_units, history_bins))
         self.register_buffer("history_excitation", torch.zeros(num_units, history_bins))
         self.register_buffer("history_bias", torch.zeros(num_units))
@@ -147,6 +155,10 @@ class LDNSNetworks(nn.Module):
         """What :meth:`unstandardised` makes z of, shape (…, latents)."""
         return torch.linalg.solve(self.latent_map, z - self.latent_mean, left=False)
 
+    def modes(self, num_bins: int) -> GaussianModes:
+        """Spectrum of standardised latents over so many bins."""
+        return GaussianModes(self.mode_mean, self.mode_sd).of_length(num_bins)
+
     def sha256(self) -> str:
         """Hash of all that trials follow from."""
         digest = hashlib.sha256()
@@ -194,7 +206,7 @@ class LDNSNetworks(nn.Module):
         seed: int,
         *,
         steps: int | None = None,
-        sampler: str = "angular",
+        sampler: str = "modal",
         encoded: Encoded | None = None,
         guidance: float = 1.0,
     ) -> Iterator[np.ndarray]:
@@ -208,7 +220,7 @@ class LDNSNetworks(nn.Module):
         steps : int, optional
             Steps of the sampler. Default: those of :data:`~spikeinterface_gen.diffusion.sample.DEFAULT_STEPS`.
         sampler : str
-            One of :data:`~spikeinterface_gen.diffusion.sample.SAMPLERS`.
+            One of :data:`~spikeinterface_gen.diffusion.sample.DEFAULT_STEPS`.
         encoded : Encoded, optional
             Conditions of the trials. Default: unknown.
         guidance : float
@@ -219,39 +231,71 @@ class LDNSNetworks(nn.Module):
         array of float32, shape (trials of the block, bins, latents)
             Zero beyond the end of a trial.
         """
-        if sampler not in SAMPLERS:
-            raise ValueError(f"sampler must be one of {sorted(SAMPLERS)}; got {sampler!r}.")
+        if sampler not in DEFAULT_STEPS:
+            raise ValueError(f"sampler must be one of {sorted(DEFAULT_STEPS)}; got {sampler!r}.")
         steps = DEFAULT_STEPS[sampler] if steps is None else steps
-        device = self.latent_mean.device
         length = max(self.num_bins, int(num_bins.max()))
+        modes = self.modes(length)
         for first in range(0, len(num_bins), BLOCK_TRIALS):
             wanted = num_bins[first : first + BLOCK_TRIALS]
             # A block that is not full is filled up, so that it is computed in the same shape.
             lengths = np.concatenate([wanted, np.full(BLOCK_TRIALS - len(wanted), length)])
-            valid = np.arange(length) < lengths[:, None]
-            mask = mask_of(valid, device)
-
-            def draw_noise(
-                draw: int, trials: range = range(first, first + BLOCK_TRIALS), length: int = length
-            ) -> Tensor:
-                shape = (length, self.num_latents)
-                noise = np.stack([normals(seed, f"latents/{draw}", trial, shape) for trial in trials])
-                return torch.from_numpy(noise).to(device)
-
-            condition = None if encoded is None else self._condition(encoded, first, length)
-            conditional, unconditional = (
-                partial(self.denoiser, mask=mask, condition=given) for given in (condition, None)
-            )
-            denoise = unconditional if condition is None else guided(conditional, unconditional, guidance)
-            x = SAMPLERS[sampler](denoise, draw_noise, steps)
+            trials = range(first, first + BLOCK_TRIALS)
+            denoise, mask = self._denoiser_of(lengths, length, encoded, first, guidance)
+            draw_noise = partial(self._noise, seed, trials, length)
+            if sampler == "modal":
+                x = modal(denoise, draw_noise, steps, modes, self.solver_weights, mask)
+            else:
+                x = SAMPLERS[sampler](denoise, draw_noise, steps)
             z = self.unstandardised(x)
             yield (z if mask is None else z * mask).cpu().numpy()[: len(wanted)]
 
-    def _condition(self, encoded: Encoded, first: int, length: int) -> tuple[Tensor, Tensor]:
-        """Conditions of a block of trials, unknown where it is filled up."""
-        chosen = slice(first, first + BLOCK_TRIALS)
+    @torch.no_grad()
+    def fit_solver(
+        self, x: Tensor, num_bins: np.ndarray, num_trials: int, seed: int, encoded: Encoded | None = None
+    ) -> None:
+        """Take over the spectrum of x, and fit the default sampler to the denoiser.
+
+        Parameters
+        ----------
+        x : Tensor, shape (trials, bins, latents)
+            Standardised latents of trials of ``num_bins``, shape (trials,).
+        num_trials : int
+            Trials that the weights of the sampler are fitted on.
+        seed : int
+        encoded : Encoded, optional
+            Conditions of these.
+        """
+        x = nn.functional.pad(x, (0, 0, 0, self.num_bins - x.shape[1]))
+        mean, sd = GaussianModes.estimate(x, torch.from_numpy(num_bins), self.trial_locked)
+        self.mode_mean.copy_(mean)
+        self.mode_sd.copy_(sd)
+        length, lengths = self.num_bins, np.resize(num_bins, num_trials)
+        denoise, mask = self._denoiser_of(lengths, length, encoded, 0, 1.0)
+        noise = self._noise(seed, range(num_trials), length, 0)
+        self.solver_weights.copy_(fit_weights(denoise, noise, len(self.solver_weights), self.modes(length), mask))
+
+    def _denoiser_of(
+        self, lengths: np.ndarray, length: int, encoded: Encoded | None, first: int, guidance: float
+    ) -> tuple[Callable[[Tensor, Tensor], Tensor], Tensor | None]:
+        """The denoiser as samplers call it, for trials of these lengths from the ``first`` on, and their mask."""
+        mask = mask_of(np.arange(length) < lengths[:, None], self.latent_mean.device)
+        condition = None if encoded is None else self._condition(encoded, first, len(lengths), length)
+        conditional, unconditional = (
+            partial(self.denoiser, mask=mask, condition=given) for given in (condition, None)
+        )
+        return unconditional if condition is None else guided(conditional, unconditional, guidance), mask
+
+    def _noise(self, seed: int, trials: range, length: int, draw: int) -> Tensor:
+        shape = (length, self.num_latents)
+        noise = np.stack([normals(seed, f"latents/{draw}", trial, shape) for trial in trials])
+        return torch.from_numpy(noise).to(self.latent_mean.device)
+
+    def _condition(self, encoded: Encoded, first: int, number: int, length: int) -> tuple[Tensor, Tensor]:
+        """Conditions of a number of trials, unknown where it is filled up."""
+        chosen = slice(first, first + number)
         constant, varying = encoded.constant[chosen], encoded.varying[chosen, :length]
-        missing = BLOCK_TRIALS - len(constant)
+        missing = number - len(constant)
         padded = (
             np.pad(constant, ((0, missing), (0, 0))),
             np.pad(varying, ((0, missing), (0, length - varying.shape[1]), (0, 0))),

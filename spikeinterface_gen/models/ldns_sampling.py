@@ -47,7 +47,7 @@ class LDNSSampling:
         session: bool = False,
         guidance: float = 1.0,
         steps: int | None = None,
-        sampler: str = "angular",
+        sampler: str = "modal",
         seed: int | None = None,
     ) -> np.ndarray:
         """Draw latents, float32, shape (trials, bins, latents); parameters as for :meth:`sample`."""
@@ -65,7 +65,7 @@ class LDNSSampling:
         session: bool = False,
         guidance: float = 1.0,
         steps: int | None = None,
-        sampler: str = "angular",
+        sampler: str = "modal",
         seed: int | None = None,
     ) -> np.ndarray:
         """Draw rates in Hz, before spike history, float32, shape (trials, bins, units); 0 beyond the end of a trial."""
@@ -91,7 +91,7 @@ class LDNSSampling:
         session: bool = False,
         guidance: float = 1.0,
         steps: int | None = None,
-        sampler: str = "angular",
+        sampler: str = "modal",
         seed: int | None = None,
         batch_size: int | None = None,
     ) -> SpikeCounts:
@@ -115,8 +115,8 @@ class LDNSSampling:
             Weight of the conditions: 1 as learned, 0 without, above 1 trials more typical of their condition than
             recorded ones, and less varied.
         steps : int, optional
-            Steps of the sampler. Default: 24 of "angular", 24 of "dpmpp", 18 of "heun", 50 of "ddim", 1000 of "ddpm".
-        sampler : {"angular", "dpmpp", "heun", "ddim", "ddpm"}
+            Steps of the sampler. Default: 8 of "modal", 24 of "angular", 24 of "dpmpp", 18 of "heun", 50 of "ddim", 1000 of "ddpm".
+        sampler : {"modal", "angular", "dpmpp", "heun", "ddim", "ddpm"}
         seed : int, optional
             Trial *i* of a seed is the same however many are drawn. Default: a fresh one, kept in the annotations.
         batch_size : int, optional
@@ -144,7 +144,7 @@ class LDNSSampling:
         asked: Trials,
         seed: int,
         steps: int | None = None,
-        sampler: str = "angular",
+        sampler: str = "modal",
         batch_size: int | None = None,
     ) -> tuple[SpikeCounts, np.ndarray]:
         """These trials, and the latents that they are drawn from, as :meth:`sample_latents` has them."""

@@ -20,7 +20,8 @@ import numpy as np
 import torch
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, angular
+from spikeinterface_gen.diffusion.modal import modal
+from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS
 from spikeinterface_gen.provenance import provenance
 from spikeinterface_gen.randomness import normals, resolve_seed
 
@@ -66,7 +67,7 @@ class RunningSession(Iterator[SpikeCounts]):
         # Whole tokens: windows then cut the session at the same places.
         self.block_bins = -(-bins // patch) * patch
         self.seed = resolve_seed(seed)
-        self._steps = steps or DEFAULT_STEPS["angular"]
+        self._steps = steps or DEFAULT_STEPS["modal"]
         self._windows: dict[int, np.ndarray] = {}
         self._model = self._networks.count_model()
         self._provenance = provenance("LDNS", model.sha256(), self.seed)
@@ -145,7 +146,9 @@ class RunningSession(Iterator[SpikeCounts]):
                 [normals(self.seed, "session latents", block + 2, shape) for block in (k - 1, k, k + 1)]
             )
             start = torch.from_numpy(noise)[None].to(device)
-            x = angular(self._networks.denoiser, lambda _: start, self._steps)
+            networks = self._networks
+            modes = networks.modes(start.shape[1])
+            x = modal(networks.denoiser, lambda _: start, self._steps, modes, networks.solver_weights)
             z = self._networks.unstandardised(x)[0].cpu().numpy()
             self._windows = {j: window for j, window in self._windows.items() if abs(j - k) <= 2} | {k: z}
         return self._windows[k]

@@ -1,0 +1,248 @@
+r"""A sampler that takes the Gaussian part of latents exactly, so that few steps suffice.
+
+Latents are smooth: their slow modes vary a hundred times as much as their fast ones, and no one step size suits both.
+In modes over time (a cosine transform of each latent), let the mode *m* of the data have mean :math:`\mu_m` and standard
+deviation :math:`s_m`. With
+
+.. math::
+
+    v_m = \frac{y_m - \mu_m}{\sqrt{s_m^2 + \sigma^2}}, \qquad \varphi_m = \arctan \frac{\sigma}{s_m}, \qquad
+    \frac{dv_m}{d\varphi_m} = -G_m, \qquad
+    G_m = \frac{\sqrt{s_m^2 + \sigma^2}}{\sigma s_m}
+          \Big( D_m - \mu_m - \frac{s_m^2}{s_m^2 + \sigma^2} (y_m - \mu_m) \Big)
+
+is the probability-flow equation. G is what the denoiser D knows beyond independent Gaussian modes, for which it is zero
+and a step of any size exact. A step from :math:`\varphi^k` to :math:`\varphi^{k+1}` is
+
+.. math:: v^{k+1} = v^k + (\varphi^k - \varphi^{k+1}) \sum_{j=0}^{2} w_{kj} \, G^{k-j} .
+
+The weights w are those of an Adams–Bashforth step of second order, or fitted: by least squares to finely integrated
+paths of the very denoiser, one step after the other, from where the steps before have led.
+
+References
+----------
+Zhang & Chen, *Fast sampling of diffusion models with exponential integrator*, ICLR 2023, and Zheng et al.,
+*DPM-Solver-v3*, NeurIPS 2023, which linearise the denoiser in one number, or one for each pixel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from spikeinterface_gen.diffusion.noise import KarrasSchedule
+
+__all__ = ["NUM_WEIGHTS", "GaussianModes", "fit_weights", "modal"]
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+DrawNoise = Callable[[int], Tensor]
+NUM_WEIGHTS = 3
+"""Evaluations of the denoiser that a step looks back on, its own included."""
+
+SCHEDULE = KarrasSchedule(sigma_min=0.05)
+# Modes that vary less are taken to vary so much: far below it, all that is left of them is the denoiser's error.
+MIN_SD = 0.02
+# Heun steps in each step of a fine path, and the pull of fitted weights to Adams–Bashforth ones.
+FINE_STEPS, RIDGE = 3, 1e-3
+
+
+class GaussianModes:
+    """Mean and standard deviation of latents, mode by mode.
+
+    Parameters
+    ----------
+    mean : Tensor, shape (bins, latents)
+        In time.
+    sd : Tensor, shape (bins, latents)
+        Of the orthonormal cosine transform (DCT-II) over bins.
+    """
+
+    def __init__(self, mean: Tensor, sd: Tensor) -> None:
+        self.mean = cosine_transform(mean[None])[0]
+        self.sd = sd
+
+    @staticmethod
+    def estimate(x: Tensor, num_bins: Tensor, trial_locked: bool) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation, shape (bins, latents), of trials of some lengths.
+
+        Parameters
+        ----------
+        x : Tensor, shape (trials, bins, latents)
+        num_bins : Tensor, shape (trials,)
+            Length of each.
+        trial_locked : bool
+            Whether bins have means of their own.
+        """
+        length = x.shape[1]
+        mask = (torch.arange(length) < num_bins[:, None])[..., None]
+        axes = (0,) if trial_locked else (0, 1)
+        mean = (x * mask).sum(axes, keepdim=True) / mask.sum(axes, keepdim=True).clamp_min(1)
+        mean = mean.expand(1, length, x.shape[2])
+        power = torch.zeros(length, x.shape[2])
+        for bins in num_bins.unique().tolist():
+            own = (x - mean)[num_bins == bins, :bins]
+            power += len(own) * _at_length(cosine_transform(own).square().mean(0), length)
+        return mean[0].clone(), (power / len(x)).sqrt().clamp_min(MIN_SD)
+
+    def of_length(self, num_bins: int) -> GaussianModes:
+        """The same spectrum over another number of bins, about the mean over time."""
+        bins, latents = self.sd.shape
+        if num_bins == bins:
+            return self
+        mean = (self.mean[:1] / bins**0.5).expand(num_bins, latents)
+        return GaussianModes(mean, _at_length(self.sd, num_bins))
+
+
+def modal(
+    denoise: Denoise,
+    draw_noise: DrawNoise,
+    steps: int,
+    modes: GaussianModes,
+    weights: Tensor | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Draw samples.
+
+    Parameters
+    ----------
+    denoise : callable (y, sigma) → estimate
+        ``y`` of shape (batch, bins, latents), ``sigma`` of shape (batch,).
+    draw_noise : callable int → Tensor
+        Standard normal noise of the sample's shape; the argument counts the draws.
+    steps : int
+        Evaluations of the denoiser.
+    modes : GaussianModes
+        Over as many bins.
+    weights : Tensor, shape (steps, 3), optional
+        Fitted ones, w. Default, and where there are as many steps as not fitted to: Adams–Bashforth.
+    mask : Tensor, shape (batch, bins, 1), optional
+        1 in valid bins; the others are drawn from the Gaussian.
+
+    Returns
+    -------
+    Tensor, shape (batch, bins, latents)
+    """
+    sigmas = SCHEDULE.sigmas(steps).tolist()
+    angles = [_angle(sigma, modes) for sigma in sigmas]
+    v = cosine_transform(draw_noise(0))
+    last: list[Tensor] = []
+    for k in range(steps):
+        last = [_beyond_gaussian(denoise, v, sigmas[k], modes, mask), *last[: NUM_WEIGHTS - 1]]
+        v = v + _step(angles, k, last, None if weights is None or len(weights) != steps else weights[k])
+    return _from_modes(modes.mean + modes.sd * v)
+
+
+def fit_weights(
+    denoise: Denoise, noise: Tensor, steps: int, modes: GaussianModes, mask: Tensor | None = None
+) -> Tensor:
+    """Weights of so many steps, shape (steps, 3), for this denoiser; ``noise`` as drawn for :func:`modal`."""
+    sigmas = SCHEDULE.sigmas(steps).tolist()
+    angles = [_angle(sigma, modes) for sigma in sigmas]
+    v = fine = cosine_transform(noise)
+    last: list[Tensor] = []
+    fitted = torch.zeros(steps, NUM_WEIGHTS)
+    for k in range(steps):
+        fine = _fine_step(denoise, fine, sigmas[k], sigmas[k + 1], modes, mask)
+        last = [_beyond_gaussian(denoise, v, sigmas[k], modes, mask), *last[: NUM_WEIGHTS - 1]]
+        h = (angles[k] - angles[k + 1]) * modes.sd
+        columns = torch.stack([(h * G).flatten() for G in last], dim=1).double()
+        prior = _adams_bashforth(angles, k, len(last)).mean((1, 2)).double()
+        missing = ((fine - v) * modes.sd).flatten().double() - columns @ prior
+        square = columns.T @ columns
+        square += RIDGE * square.diagonal().mean() * torch.eye(len(last), dtype=torch.float64, device=square.device)
+        fitted[k, : len(last)] = (prior + torch.linalg.solve(square, columns.T @ missing)).float().cpu()
+        v = v + _step(angles, k, last, fitted[k])
+    return fitted
+
+
+def _step(angles: list[Tensor], k: int, last: list[Tensor], weights: Tensor | None) -> Tensor:
+    """Change of v in step k; ``last`` has G of this and of earlier steps."""
+    w = _adams_bashforth(angles, k, len(last)) if weights is None else weights.tolist()
+    combined = sum((w[j] * G for j, G in enumerate(last[1:], 1)), w[0] * last[0])
+    return (angles[k] - angles[k + 1]) * combined
+
+
+def _adams_bashforth(angles: list[Tensor], k: int, order: int) -> Tensor:
+    """Weights of second order for unequal steps, shape (order, bins, latents), without extrapolating beyond one step."""
+    w = angles[k].new_zeros(order, *angles[k].shape)
+    w[0] = 1.0
+    if order > 1:
+        ratio = ((angles[k] - angles[k + 1]) / (angles[k - 1] - angles[k])).clamp_max(1.0)
+        w[0] += ratio / 2
+        w[1] -= ratio / 2
+    return w
+
+
+def _fine_step(
+    denoise: Denoise, v: Tensor, sigma: float, sigma_next: float, modes: GaussianModes, mask: Tensor | None
+) -> Tensor:
+    """From σ to σ' by Heun's method, with the last of its steps, where σ' = 0, by Euler's."""
+    floor = sigma_next or sigma / 4
+    between = [sigma * (floor / sigma) ** (j / FINE_STEPS) for j in range(FINE_STEPS)] + [sigma_next]
+    for a, b in pairwise(between):
+        h = _angle(a, modes) - _angle(b, modes)
+        G = _beyond_gaussian(denoise, v, a, modes, mask)
+        if b > 0:
+            G = (G + _beyond_gaussian(denoise, v + h * G, b, modes, mask)) / 2
+        v = v + h * G
+    return v
+
+
+def _beyond_gaussian(denoise: Denoise, v: Tensor, sigma: float, modes: GaussianModes, mask: Tensor | None) -> Tensor:
+    """G of the modes v at noise σ."""
+    scale = (modes.sd.square() + sigma**2).sqrt()
+    gaussian = modes.mean + modes.sd.square() / scale * v
+    y = _from_modes(modes.mean + scale * v)
+    estimate = denoise(y, y.new_full((len(y),), sigma))
+    if mask is None:
+        beyond = cosine_transform(estimate) - gaussian
+    else:
+        beyond = cosine_transform((estimate - _from_modes(gaussian)) * mask)
+    return beyond * scale / (sigma * modes.sd)
+
+
+def _angle(sigma: float, modes: GaussianModes) -> Tensor:
+    return torch.arctan(sigma / modes.sd)
+
+
+def cosine_transform(x: Tensor) -> Tensor:
+    """Orthonormal DCT-II over bins of x, shape (batch, bins, latents)."""
+    n = x.shape[1]
+    spectrum = torch.fft.fft(torch.cat([x[:, ::2], x[:, 1::2].flip(1)], dim=1), dim=1)
+    c = (spectrum * _quarter_turns(x, -1.0)).real * math.sqrt(2 / n)
+    c[:, 0] *= math.sqrt(0.5)
+    return c
+
+
+def _from_modes(c: Tensor) -> Tensor:
+    """Inverse of :func:`cosine_transform`."""
+    n = c.shape[1]
+    c = c * math.sqrt(n / 2)
+    c[:, 0] *= math.sqrt(2)
+    turned = torch.complex(c, -torch.cat([torch.zeros_like(c[:, :1]), c[:, 1:].flip(1)], dim=1))
+    reordered = torch.fft.ifft(turned * _quarter_turns(c, 1.0), dim=1).real
+    x = torch.empty_like(c)
+    half = (n + 1) // 2
+    x[:, ::2], x[:, 1::2] = reordered[:, :half], reordered[:, half:].flip(1)
+    return x
+
+
+def _quarter_turns(x: Tensor, sign: float) -> Tensor:
+    n = x.shape[1]
+    angles = sign * torch.pi / (2 * n) * torch.arange(n, device=x.device, dtype=x.dtype)
+    return torch.polar(torch.ones_like(angles), angles)[:, None]
+
+
+def _at_length(spectrum: Tensor, num_bins: int) -> Tensor:
+    """A function of frequency, shape (bins, latents), at the frequencies of another number of bins."""
+    bins = len(spectrum)
+    if bins == num_bins:
+        return spectrum
+    place = (torch.arange(num_bins, device=spectrum.device) * (bins / num_bins)).clamp_max(bins - 1)
+    below = place.long()
+    above, share = (below + 1).clamp_max(bins - 1), (place - below)[:, None]
+    return (1 - share) * spectrum[below] + share * spectrum[above]
