@@ -1,6 +1,6 @@
 r"""Samplers: from noise to samples with a denoiser D(y; σ) ≈ E[x | x + σε = y].
 
-Those that need nothing but the denoiser; :mod:`~spikeinterface_gen.diffusion.modal` knows the spectrum of the data, too.
+These need nothing but the denoiser; :mod:`~spikeinterface_gen.diffusion.modal` knows the spectrum of the data, too.
 
 ========  ===========================================================  ==================
 name      method                                                       evaluations

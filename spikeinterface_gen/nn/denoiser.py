@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
 from torch import Tensor, nn
 
 from spikeinterface_gen.nn.blocks import Block
+from spikeinterface_gen.nn.ssm import StateSpace
 
-__all__ = ["DenoiserNetwork"]
+__all__ = ["DenoiserNetwork", "in_bfloat16"]
 
 
 class DenoiserNetwork(nn.Module):
@@ -89,6 +91,7 @@ class DenoiserNetwork(nn.Module):
             Zeros, which it is without, stand for an unknown condition.
         """
         batch, num_bins, num_latents = x.shape
+        x = x.to(self.outlet.weight.dtype)
         excess = -num_bins % self.patch_size
         if excess:
             x = nn.functional.pad(x, (0, 0, 0, excess))
@@ -105,10 +108,10 @@ class DenoiserNetwork(nn.Module):
         if mask is not None:
             if excess:
                 mask = nn.functional.pad(mask, (0, 0, 0, excess))
-            token_mask = mask.reshape(batch, -1, self.patch_size).amax(dim=-1, keepdim=True)
+            token_mask = mask.reshape(batch, -1, self.patch_size).amax(dim=-1, keepdim=True).to(x.dtype)
         if self.varying_inlet is not None and condition is not None:
             varying = nn.functional.pad(condition[1], (0, 0, 0, excess)) if excess else condition[1]
-            h = h + self.varying_inlet(varying.reshape(batch, tokens.shape[1], -1))
+            h = h + self.varying_inlet(varying.reshape(batch, tokens.shape[1], -1).to(x.dtype))
         embedding = self._embedding(c_noise, None if condition is None else condition[0])
         for block in self.blocks:
             h = block(h, embedding, token_mask)
@@ -116,14 +119,24 @@ class DenoiserNetwork(nn.Module):
 
     def _embedding(self, c_noise: Tensor, constant: Tensor | None) -> Tensor:
         """What modulates the blocks: the noise level, and what is constant over a trial."""
-        sinusoids = _sinusoids(c_noise)
+        sinusoids = _sinusoids(c_noise).to(self.outlet.weight.dtype)
         if self.constant_inlet is None:
             return self.noise_embedding(sinusoids)
         if constant is None:
             constant = sinusoids.new_zeros(len(sinusoids), self.constant_inlet.in_features)
         # Joined before the last nonlinearity: what a condition does may depend on the noise level.
-        h = self.constant_outlet(nn.functional.silu(self.constant_inlet(constant)))
+        h = self.constant_outlet(nn.functional.silu(self.constant_inlet(constant.to(sinusoids.dtype))))
         return self.noise_embedding[3](self.noise_embedding[:3](sinusoids) + h)
+
+
+def in_bfloat16(network: DenoiserNetwork) -> DenoiserNetwork:
+    """A copy that computes in bfloat16, but for the kernels over bins, which follow from exponentials."""
+    twin = copy.deepcopy(network)
+    for module in twin.modules():
+        if not isinstance(module, StateSpace):
+            for parameter in module.parameters(recurse=False):
+                parameter.data = parameter.data.bfloat16()
+    return twin
 
 
 def _sinusoids(c_noise: Tensor, size: int = 64) -> Tensor:

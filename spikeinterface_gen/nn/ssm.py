@@ -130,11 +130,13 @@ class StateSpace(nn.Module):
         """Filter u, shape (batch, bins, channels), over its bins."""
         num_bins = u.shape[1]
         y = self._by_toeplitz(u) if num_bins <= TOEPLITZ_MAX_BINS else self._by_fft(u)
-        return y + self.D.to(y.dtype) * u.to(y.dtype)
+        return (y + self.D.to(y.dtype) * u.to(y.dtype)).to(u.dtype)
 
     def _by_toeplitz(self, u: Tensor) -> Tensor:
         batch, num_bins, channels = u.shape
         T = self._toeplitz(num_bins)
+        if not torch.is_autocast_enabled(u.device.type):
+            T = T.to(u.dtype)
         groups = u.view(batch, num_bins, self.num_kernels, channels // self.num_kernels)
         return torch.einsum("gij,bjgc->bigc", T, groups).reshape(batch, num_bins, channels)
 

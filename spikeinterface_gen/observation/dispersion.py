@@ -16,7 +16,7 @@ With :math:`g = 1` these are the slots alone. A unit that mostly holds back and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -118,9 +118,12 @@ class Dispersion:
         return result
 
 
-def further(r: np.ndarray, slots: np.ndarray | float) -> Iterator[np.ndarray]:
-    """Yield P(b = k | b ≥ k) of the slots alone for k = 1, 2, …; one where no slot is left."""
-    m = np.asarray(slots, np.float64)
+def further(r: np.ndarray, slots: np.ndarray | float) -> Generator[np.ndarray, np.ndarray | None, None]:
+    """Yield P(b = k | b ≥ k) of the slots alone for k = 1, 2, …; one where no slot is left.
+
+    Sent a mask of r, it goes on with these entries alone.
+    """
+    m = np.broadcast_to(np.asarray(slots, np.float64), r.shape)
     finite = np.isfinite(m)
     odds = np.where(finite, np.where(finite, m, 1.0) * np.expm1(r / m), r)
     at_least = first = -np.expm1(-r)
@@ -131,7 +134,11 @@ def further(r: np.ndarray, slots: np.ndarray | float) -> Iterator[np.ndarray]:
         # P(b = k + 1) / P(b = k) falls with k: a bound, and all there is where rounding has eaten the tail.
         least = np.maximum(1 - following, 0)
         ratio = np.divide(exactly, at_least, out=np.array(least), where=(at_least > 1e-12 * first) & (k < m))
-        yield np.clip(ratio, least, 1.0)
+        kept = yield np.clip(ratio, least, 1.0)
+        if kept is not None:
+            m, odds, first, at_least, exactly, following = (
+                values[kept] for values in (m, odds, first, at_least, exactly, following)
+            )
         at_least = at_least - exactly
         exactly = exactly * following
         k += 1

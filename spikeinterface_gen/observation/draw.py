@@ -66,18 +66,22 @@ def draw_counts(expected_counts: np.ndarray, uniforms: np.ndarray, dispersion: D
     slots, gains = np.inf, None
     if dispersion is not None:
         unit = left % expected.shape[-1]
-        slots = dispersion.slots[unit]
+        slots = dispersion.slots[unit] if np.isfinite(dispersion.slots).any() else np.inf
         gains = dispersion.gains[unit] if dispersion.gained.any() else None
     counts = np.zeros(expected.size, np.uint16)
     counts[left] = 1
-    above = -np.expm1(-r)
+    above, tail = -np.expm1(-r), further(r, slots)
+    remaining = next(tail)
     # Rounding may hold the probability above zero. No count lies 12 s.d. above its expectation.
-    for k, remaining in zip(range(1, int(largest + 12 * np.sqrt(largest)) + 40), further(r, slots), strict=False):
+    for k in range(1, int(largest + 12 * np.sqrt(largest)) + 40):
         above = above * (1 - (remaining if gains is None else remaining ** gains[:, min(k, NUM_GAINS) - 1]))
         holds = v < above
-        if not holds.any():
+        left, v, above = left[holds], v[holds], above[holds]
+        if not len(left):
             break
-        counts[left[holds]] = k + 1
+        counts[left] = k + 1
+        gains = None if gains is None else gains[holds]
+        remaining = tail.send(holds)
     if counts.max(initial=0) <= np.iinfo(np.uint8).max:
         counts = counts.astype(np.uint8)
     return counts.reshape(expected.shape)
