@@ -18,6 +18,7 @@ from spikeinterface_gen import LDNS, load_dataset
 from spikeinterface_gen.validation.distances import compare, floors
 
 GRID = {
+    "modal": (4, 6, 8, 12, 24),
     "angular": (4, 6, 8, 12, 24),
     "dpmpp": (8, 12, 16, 32),
     "heun": (6, 9, 18),
