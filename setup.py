@@ -36,6 +36,7 @@ setup(
         "numpy>=2.0",
         "pandas>=2.2",
         "probeinterface>=0.4",
+        "psutil>=5.9",
         "quantities>=0.16",
         "safetensors>=0.4.3",
         "scikit-learn>=1.5",

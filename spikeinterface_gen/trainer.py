@@ -15,6 +15,8 @@ import lightning
 import torch
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from spikeinterface_gen.devices import has_bfloat16
+
 __all__ = ["finishing_the_step", "quiet_trainer"]
 
 
@@ -50,10 +52,12 @@ def _made(**settings: Any) -> lightning.Trainer:
 def _precision(accelerator: str) -> Literal["bf16-mixed", "32-true"]:
     """bf16 where the hardware multiplies it faster than float32, else float32."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    if accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
-        return "bf16-mixed" if getattr(torch.cpu, "_is_amx_tile_supported", bool)() else "32-true"
-    return "32-true"
+        device = "cuda"
+    elif accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
+        device = "cpu"
+    else:
+        return "32-true"
+    return "bf16-mixed" if has_bfloat16(torch.device(device)) else "32-true"
 
 
 @contextmanager

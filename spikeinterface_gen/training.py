@@ -161,6 +161,8 @@ def train_stage(
         After a Ctrl-C, once the step is finished and the checkpoint is written.
     FloatingPointError
         If the loss stops being finite.
+    MemoryError
+        If the memory of a GPU does not hold a step.
     """
     # Lightning takes seconds to import, and only fits need it.
     from spikeinterface_gen.stage import StageModule, Steps
@@ -173,7 +175,13 @@ def train_stage(
     trainer = quiet_trainer(accelerator, devices)
     with finishing_the_step(module.interrupt), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
-        trainer.fit(module, train_dataloaders=Steps(module))
+        try:
+            trainer.fit(module, train_dataloaders=Steps(module))
+        except torch.OutOfMemoryError as error:
+            raise MemoryError(
+                f"stage {task.name!r} does not fit the memory of the GPU: fewer channels=, shorter trials or windows, "
+                f'or accelerator="cpu" ({error}).'
+            ) from None
     task.network.load_state_dict(module.best.state_dict())
     if module.interrupted:
         where = f" What was reached is in {str(checkpoint.parent)!r}: fit again with it." if checkpoint else ""

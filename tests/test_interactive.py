@@ -8,6 +8,8 @@ import pytest
 from matplotlib.image import imread
 
 from spikeinterface_gen import SpikeCounts, plot_generated
+from spikeinterface_gen.models import ldns_sampling
+from spikeinterface_gen.models.latent_draws import sample_latents
 from spikeinterface_gen.models.psth import PSTHPoisson
 
 
@@ -37,9 +39,8 @@ def test_the_figure_shows_latents_rates_and_every_spike(model_of_windows):
 
 
 def test_latents_are_sampled_once_for_a_figure(model_of_windows, monkeypatch):
-    networks, calls = model_of_windows.networks_, []
-    sample_latents = networks.sample_latents
-    monkeypatch.setattr(networks, "sample_latents", lambda *a, **k: calls.append(a) or sample_latents(*a, **k))
+    calls = []
+    monkeypatch.setattr(ldns_sampling, "sample_latents", lambda *a, **k: calls.append(a) or sample_latents(*a, **k))
     plot_generated(model_of_windows, duration_s=1.0, backend="matplotlib")
     assert len(calls) == 1
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from spikeinterface_gen import LDNS, SpikeCounts
+from spikeinterface_gen.models.latent_draws import sample_latents
 from spikeinterface_gen.models.latent_moments import MAX_STRETCH, Moments, moments, transport
 
 MIXING = np.array([[1.0, 0.3, 0.0], [0.0, 0.8, -0.2], [0.1, 0.0, 1.2]])
@@ -47,7 +48,7 @@ def test_latents_drawn_after_a_fit_have_the_moments_of_encoded_ones():
     model = LDNS(channels=16, denoiser_channels=16).fit(counts, num_steps=15, progress=False)
     networks = model.networks_
     encoded = moments(networks.encode(counts.counts).reshape(-1, networks.num_latents))
-    drawn = np.concatenate(list(networks.sample_latents(np.full(512, 30), 7)))
+    drawn = np.concatenate(list(sample_latents(networks, np.full(512, 30), 7)))
     drawn = moments(drawn.reshape(-1, networks.num_latents))
     sd = np.sqrt(np.diag(encoded.covariance))
     np.testing.assert_allclose(drawn.mean / sd, encoded.mean / sd, atol=0.25)

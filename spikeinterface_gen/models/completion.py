@@ -21,6 +21,7 @@ from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.posterior import GaussianCovariance, posterior_denoiser
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, angular
 from spikeinterface_gen.models.base import check_counts
+from spikeinterface_gen.models.latent_draws import sample_latents
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
 from spikeinterface_gen.observation.history import MAX_RATE
 from spikeinterface_gen.provenance import provenance
@@ -145,7 +146,7 @@ def _latents(
 def _covariance(networks: LDNSNetworks, bins: int) -> GaussianCovariance:
     """Of standardised latents that the model draws, over as many bins as trials of up to ``bins`` are drawn with."""
     lengths = np.full(NUM_COVARIANCE_TRIALS, max(networks.num_bins, bins))
-    z = torch.from_numpy(np.concatenate(list(networks.sample_latents(lengths, 0))))
+    z = torch.from_numpy(np.concatenate(list(sample_latents(networks, lengths, 0))))
     return GaussianCovariance.of_samples(networks.standardised(z.to(networks.latent_mean.device)))
 
 

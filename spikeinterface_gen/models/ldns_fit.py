@@ -16,8 +16,9 @@ import torch
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.files import write_file
 from spikeinterface_gen.models.conditions import Conditions
+from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, fit_solver
 from spikeinterface_gen.models.latent_moments import moments, transport
-from spikeinterface_gen.models.ldns_networks import BLOCK_TRIALS, LDNSNetworks, mask_of
+from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
 from spikeinterface_gen.models.ldns_observation import (
     SAMPLED_TRIALS_A_SECOND,
     ObservationReport,
@@ -250,7 +251,7 @@ def _fit_solver(networks: LDNSNetworks, task: DenoiserTask, train: SpikeCounts, 
     encoded = None
     if networks.conditions is not None:
         encoded = networks.conditions.evenly(np.resize(train.num_bins, num_trials))
-    networks.fit_solver(task.train_latents.cpu(), train.num_bins, num_trials, settings.seed, encoded)
+    fit_solver(networks, task.train_latents.cpu(), train.num_bins, num_trials, settings.seed, encoded)
 
 
 def _match_moments(networks: LDNSNetworks, train: SpikeCounts, settings: FitSettings) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -14,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.devices import has_bfloat16
 from spikeinterface_gen.diffusion.denoise import PreconditionedDenoiser
-from spikeinterface_gen.diffusion.guidance import guided
-from spikeinterface_gen.diffusion.modal import NUM_WEIGHTS, GaussianModes, fit_weights, modal
-from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, SAMPLERS
-from spikeinterface_gen.models.conditions import Conditions, Encoded
+from spikeinterface_gen.diffusion.modal import NUM_WEIGHTS, GaussianModes
+from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS
+from spikeinterface_gen.models.conditions import Conditions
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.tasks import chunks
 from spikeinterface_gen.nn.autoencoder import Autoencoder
@@ -27,12 +26,8 @@ from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.dispersion import NUM_GAINS, Dispersion
 from spikeinterface_gen.observation.history import MAX_RATE, SpikeHistory
 from spikeinterface_gen.observation.synchrony import Synchrony
-from spikeinterface_gen.randomness import normals
 
-__all__ = ["BLOCK_TRIALS", "LDNSNetworks", "build_networks", "is_binary", "mask_of"]
-
-BLOCK_TRIALS = 64
-"""Trials that are sampled together, always: the numbers of a trial must not depend on how many are asked for."""
+__all__ = ["LDNSNetworks", "build_networks", "is_binary", "mask_of"]
 
 MAX_TOKENS = 32
 
@@ -88,6 +83,7 @@ class LDNSNetworks(nn.Module):
         self.num_latents = num_latents
         self.num_bins = num_bins
         self.trial_locked = trial_locked
+        self.patch_size = 2 ** max(0, math.ceil(math.log2(num_bins / MAX_TOKENS)))
         self.denoiser_channels = denoiser_channels
         self.binary = binary
         self.autoencoder = Autoencoder(num_units, num_latents, channels=channels, num_blocks=num_blocks, causal=causal)
@@ -97,7 +93,7 @@ class LDNSNetworks(nn.Module):
                 num_bins,
                 channels=denoiser_channels,
                 num_blocks=denoiser_blocks,
-                patch_size=2 ** max(0, math.ceil(math.log2(num_bins / MAX_TOKENS))),
+                patch_size=self.patch_size,
                 trial_locked=trial_locked,
                 num_constant=0 if conditions is None else conditions.num_constant,
                 num_varying=0 if conditions is None else conditions.num_varying,
@@ -201,93 +197,7 @@ class LDNSNetworks(nn.Module):
             parts.append(log_expected.clamp_max(math.log(MAX_RATE)).exp().cpu())
         return torch.cat(parts).numpy()
 
-    @torch.no_grad()
-    def sample_latents(
-        self,
-        num_bins: np.ndarray,
-        seed: int,
-        *,
-        steps: int | None = None,
-        sampler: str = "modal",
-        encoded: Encoded | None = None,
-        guidance: float = 1.0,
-    ) -> Iterator[np.ndarray]:
-        """Draw latents of one canonical block of trials after the other.
-
-        Parameters
-        ----------
-        num_bins : array of int, shape (trials,)
-            Length of each trial.
-        seed : int
-        steps : int, optional
-            Steps of the sampler. Default: those of :data:`~spikeinterface_gen.diffusion.sample.DEFAULT_STEPS`.
-        sampler : str
-            One of :data:`~spikeinterface_gen.diffusion.sample.DEFAULT_STEPS`.
-        encoded : Encoded, optional
-            Conditions of the trials. Default: unknown.
-        guidance : float
-            Weight of :func:`~spikeinterface_gen.diffusion.guidance.guided`.
-
-        Yields
-        ------
-        array of float32, shape (trials of the block, bins, latents)
-            Zero beyond the end of a trial.
-        """
-        if sampler not in DEFAULT_STEPS:
-            raise ValueError(f"sampler must be one of {sorted(DEFAULT_STEPS)}; got {sampler!r}.")
-        steps = DEFAULT_STEPS[sampler] if steps is None else steps
-        length = max(self.num_bins, int(num_bins.max()))
-        modes = self.modes(length)
-        for first in range(0, len(num_bins), BLOCK_TRIALS):
-            wanted = num_bins[first : first + BLOCK_TRIALS]
-            # A block that is not full is filled up, so that it is computed in the same shape.
-            lengths = np.concatenate([wanted, np.full(BLOCK_TRIALS - len(wanted), length)])
-            trials = range(first, first + BLOCK_TRIALS)
-            denoise, mask = self._denoiser_of(lengths, length, encoded, first, guidance)
-            draw_noise = partial(self._noise, seed, trials, length)
-            if sampler == "modal":
-                x = modal(denoise, draw_noise, steps, modes, self.solver_weights, mask)
-            else:
-                x = SAMPLERS[sampler](denoise, draw_noise, steps)
-            z = self.unstandardised(x)
-            yield (z if mask is None else z * mask).cpu().numpy()[: len(wanted)]
-
-    @torch.no_grad()
-    def fit_solver(
-        self, x: Tensor, num_bins: np.ndarray, num_trials: int, seed: int, encoded: Encoded | None = None
-    ) -> None:
-        """Take over the spectrum of x, and fit the default sampler to the denoiser.
-
-        Parameters
-        ----------
-        x : Tensor, shape (trials, bins, latents)
-            Standardised latents of trials of ``num_bins``, shape (trials,).
-        num_trials : int
-            Trials that the weights of the sampler are fitted on.
-        seed : int
-        encoded : Encoded, optional
-            Conditions of these.
-        """
-        x = nn.functional.pad(x, (0, 0, 0, self.num_bins - x.shape[1]))
-        mean, sd = GaussianModes.estimate(x, torch.from_numpy(num_bins), self.trial_locked)
-        self.mode_mean.copy_(mean)
-        self.mode_sd.copy_(sd)
-        length, lengths = self.num_bins, np.resize(num_bins, num_trials)
-        denoise, mask = self._denoiser_of(lengths, length, encoded, 0, 1.0)
-        noise = self._noise(seed, range(num_trials), length, 0)
-        self.solver_weights.copy_(fit_weights(denoise, noise, len(self.solver_weights), self.modes(length), mask))
-
-    def _denoiser_of(
-        self, lengths: np.ndarray, length: int, encoded: Encoded | None, first: int, guidance: float
-    ) -> tuple[Callable[[Tensor, Tensor], Tensor], Tensor | None]:
-        """The denoiser as samplers call it, for trials of these lengths from the ``first`` on, and their mask."""
-        mask = mask_of(np.arange(length) < lengths[:, None], self.latent_mean.device)
-        condition = None if encoded is None else self._condition(encoded, first, len(lengths), length)
-        denoiser = self._fast_denoiser()
-        conditional, unconditional = (partial(denoiser, mask=mask, condition=given) for given in (condition, None))
-        return unconditional if condition is None else guided(conditional, unconditional, guidance), mask
-
-    def _fast_denoiser(self) -> PreconditionedDenoiser:
+    def fast_denoiser(self) -> PreconditionedDenoiser:
         """The denoiser, in bfloat16 where the machine multiplies such numbers faster.
 
         Its F then errs by 1 %, as much as a few steps of training change it.
@@ -299,23 +209,6 @@ class LDNSNetworks(nn.Module):
         if self._twin is None or self._twin[0] != key:
             self._twin = key, PreconditionedDenoiser(in_bfloat16(cast(DenoiserNetwork, self.denoiser.network))).eval()
         return self._twin[1]
-
-    def _noise(self, seed: int, trials: range, length: int, draw: int) -> Tensor:
-        shape = (length, self.num_latents)
-        noise = np.stack([normals(seed, f"latents/{draw}", trial, shape) for trial in trials])
-        return torch.from_numpy(noise).to(self.latent_mean.device)
-
-    def _condition(self, encoded: Encoded, first: int, number: int, length: int) -> tuple[Tensor, Tensor]:
-        """Conditions of a number of trials, unknown where it is filled up."""
-        chosen = slice(first, first + number)
-        constant, varying = encoded.constant[chosen], encoded.varying[chosen, :length]
-        missing = number - len(constant)
-        padded = (
-            np.pad(constant, ((0, missing), (0, 0))),
-            np.pad(varying, ((0, missing), (0, length - varying.shape[1]), (0, 0))),
-        )
-        constant_features, varying_features = (torch.from_numpy(part).to(self.latent_mean.device) for part in padded)
-        return constant_features, varying_features
 
 
 def build_networks(
@@ -349,15 +242,6 @@ def build_networks(
             causal=settings["causal"],
             conditions=conditions,
         )
-
-
-@cache
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device has units that multiply matrices of bfloat16."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities: Mapping[str, Any] = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return device.type == "cpu" and bool(capabilities.get("amx_bf16", False))
 
 
 def is_binary(observation: str, counts: SpikeCounts) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.models.latent_draws import sample_latents
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.history import SpikeHistory, calibrate, fit_history
@@ -124,7 +125,7 @@ def draw_latents(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage:
     """Latents, drawn with a seed derived from ``seed`` and ``stage``; under the conditions of the data."""
     derived = int.from_bytes(hashlib.blake2b(f"{seed}/{stage}".encode(), digest_size=4).digest(), "little")
     encoded = None if networks.conditions is None else networks.conditions.evenly(num_bins)
-    return networks.sample_latents(num_bins, derived, encoded=encoded)
+    return sample_latents(networks, num_bins, derived, encoded=encoded)
 
 
 def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str) -> np.ndarray:

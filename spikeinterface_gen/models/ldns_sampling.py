@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.devices import check_memory
 from spikeinterface_gen.models.base import NotFittedError
 from spikeinterface_gen.models.conditions import Conditions, Trials, trials_to_draw
+from spikeinterface_gen.models.latent_draws import bytes_to_draw, sample_latents
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.provenance import provenance
@@ -133,6 +135,8 @@ class LDNSSampling:
         ValueError
             If the model does not know a covariate, or has not seen what it should be: another length or kind, an
             unknown category, a number far outside its range. Numbers a little outside give a warning.
+        MemoryError
+            If so much does not fit into memory; says how much it is.
         """
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
@@ -153,6 +157,12 @@ class LDNSSampling:
         model = networks.count_model()
         population = self.population_
         num_bins = asked.num_bins
+        check_memory(
+            bytes_to_draw(networks, num_bins, batch_size),
+            f"{len(num_bins)} trials of up to {num_bins.max()} bins of {len(population.unit_ids)} units",
+            "Draw fewer or shorter trials, fewer of them at once (batch_size=1), or, of a model of continuous "
+            "recordings, a session block by block: run().",
+        )
         trials: list[np.ndarray] = []
         latents: list[np.ndarray] = []
         for z in self._latent_blocks(asked, seed, steps, sampler):
@@ -191,7 +201,8 @@ class LDNSSampling:
         return trials_to_draw(self.population_, conditions, num_trials, durations, covariates, session, guidance, seed)
 
     def _latent_blocks(self, trials: Trials, seed: int, steps: int | None, sampler: str) -> Iterator[np.ndarray]:
-        return self._ready().sample_latents(
+        return sample_latents(
+            self._ready(),
             trials.num_bins,
             seed,
             steps=steps,

@@ -1,0 +1,160 @@
+"""Latents drawn by the denoiser of an LDNS, in blocks of trials, and the sampler that draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spikeinterface_gen.devices import in_halves
+from spikeinterface_gen.diffusion.guidance import guided
+from spikeinterface_gen.diffusion.modal import GaussianModes, fit_weights, modal
+from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, SAMPLERS
+from spikeinterface_gen.models.conditions import Encoded
+from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
+from spikeinterface_gen.randomness import normals
+
+__all__ = ["BLOCK_TRIALS", "bytes_to_draw", "fit_solver", "sample_latents"]
+
+BLOCK_TRIALS = 64
+"""Trials that are sampled together, always: the numbers of a trial must not depend on how many are asked for."""
+
+# Of rates, variates and what counts are drawn with, for each trial, bin and unit.
+BYTES_AN_ENTRY = 48
+
+
+@torch.no_grad()
+def sample_latents(
+    networks: LDNSNetworks,
+    num_bins: np.ndarray,
+    seed: int,
+    *,
+    steps: int | None = None,
+    sampler: str = "modal",
+    encoded: Encoded | None = None,
+    guidance: float = 1.0,
+) -> Iterator[np.ndarray]:
+    """Draw latents of one canonical block of trials after the other.
+
+    Parameters
+    ----------
+    networks : LDNSNetworks
+    num_bins : array of int, shape (trials,)
+        Length of each trial.
+    seed : int
+    steps : int, optional
+        Steps of the sampler. Default: those of :data:`~spikeinterface_gen.diffusion.sample.DEFAULT_STEPS`.
+    sampler : str
+        One of :data:`~spikeinterface_gen.diffusion.sample.DEFAULT_STEPS`.
+    encoded : Encoded, optional
+        Conditions of the trials. Default: unknown.
+    guidance : float
+        Weight of :func:`~spikeinterface_gen.diffusion.guidance.guided`.
+
+    Yields
+    ------
+    array of float32, shape (trials of the block, bins, latents)
+        Zero beyond the end of a trial.
+    """
+    if sampler not in DEFAULT_STEPS:
+        raise ValueError(f"sampler must be one of {sorted(DEFAULT_STEPS)}; got {sampler!r}.")
+    steps = DEFAULT_STEPS[sampler] if steps is None else steps
+    length = max(networks.num_bins, int(num_bins.max()))
+    modes = networks.modes(length)
+    for first in range(0, len(num_bins), BLOCK_TRIALS):
+        wanted = num_bins[first : first + BLOCK_TRIALS]
+        # A block that is not full is filled up, so that it is computed in the same shape.
+        lengths = np.concatenate([wanted, np.full(BLOCK_TRIALS - len(wanted), length)])
+        trials = range(first, first + BLOCK_TRIALS)
+        denoise, mask = _denoiser_of(networks, trials, lengths, length, encoded, guidance)
+        draw_noise = partial(_noise, networks, seed, trials, length)
+        if sampler == "modal":
+            x = modal(denoise, draw_noise, steps, modes, networks.solver_weights, mask)
+        else:
+            x = SAMPLERS[sampler](denoise, draw_noise, steps)
+        z = networks.unstandardised(x)
+        yield (z if mask is None else z * mask).cpu().numpy()[: len(wanted)]
+
+
+@torch.no_grad()
+def fit_solver(
+    networks: LDNSNetworks,
+    x: Tensor,
+    num_bins: np.ndarray,
+    num_trials: int,
+    seed: int,
+    encoded: Encoded | None = None,
+) -> None:
+    """Take over the spectrum of x, and fit the default sampler to the denoiser.
+
+    Parameters
+    ----------
+    networks : LDNSNetworks
+    x : Tensor, shape (trials, bins, latents)
+        Standardised latents of trials of ``num_bins``, shape (trials,).
+    num_trials : int
+        Trials that the weights of the sampler are fitted on.
+    seed : int
+    encoded : Encoded, optional
+        Conditions of these.
+    """
+    length, trials = networks.num_bins, range(num_trials)
+    x = nn.functional.pad(x, (0, 0, 0, length - x.shape[1]))
+    mean, sd = GaussianModes.estimate(x, torch.from_numpy(num_bins), networks.trial_locked)
+    networks.mode_mean.copy_(mean)
+    networks.mode_sd.copy_(sd)
+    denoise, mask = _denoiser_of(networks, trials, np.resize(num_bins, num_trials), length, encoded)
+    noise = _noise(networks, seed, trials, length, 0)
+    weights = fit_weights(denoise, noise, len(networks.solver_weights), networks.modes(length), mask)
+    networks.solver_weights.copy_(weights)
+
+
+def bytes_to_draw(networks: LDNSNetworks, num_bins: np.ndarray, batch_size: int | None = None) -> float:
+    """About how much memory drawing trials of these lengths takes at once, the counts themselves included."""
+    length, num_units = max(networks.num_bins, int(num_bins.max())), len(networks.slots)
+    tokens = length / networks.patch_size
+    latents = BLOCK_TRIALS * 4 * (10 * length * networks.num_latents + 12 * tokens * networks.denoiser_channels)
+    rates = min(len(num_bins), batch_size or BLOCK_TRIALS, BLOCK_TRIALS) * length * num_units * BYTES_AN_ENTRY
+    return latents + rates + 2.0 * len(num_bins) * length * num_units
+
+
+def _denoiser_of(
+    networks: LDNSNetworks,
+    trials: range,
+    lengths: np.ndarray,
+    length: int,
+    encoded: Encoded | None,
+    guidance: float = 1.0,
+) -> tuple[Callable[[Tensor, Tensor], Tensor], Tensor | None]:
+    """The denoiser as samplers call it, for trials of these lengths, padded to one, and their mask."""
+    mask = mask_of(np.arange(length) < lengths[:, None], networks.latent_mean.device)
+    denoiser = networks.fast_denoiser()
+
+    def given(condition: tuple[Tensor, Tensor] | None) -> Callable[[Tensor, Tensor], Tensor]:
+        return lambda y, sigma: in_halves(denoiser, y, sigma, mask, condition)
+
+    if encoded is None:
+        return given(None), mask
+    return guided(given(_condition(networks, encoded, trials, length)), given(None), guidance), mask
+
+
+def _noise(networks: LDNSNetworks, seed: int, trials: range, length: int, draw: int) -> Tensor:
+    shape = (length, networks.num_latents)
+    noise = np.stack([normals(seed, f"latents/{draw}", trial, shape) for trial in trials])
+    return torch.from_numpy(noise).to(networks.latent_mean.device)
+
+
+def _condition(networks: LDNSNetworks, encoded: Encoded, trials: range, length: int) -> tuple[Tensor, Tensor]:
+    """Conditions of trials, unknown beyond those that there are."""
+    chosen = slice(trials.start, trials.stop)
+    constant, varying = encoded.constant[chosen], encoded.varying[chosen, :length]
+    missing = len(trials) - len(constant)
+    padded = (
+        np.pad(constant, ((0, missing), (0, 0))),
+        np.pad(varying, ((0, missing), (0, length - varying.shape[1]), (0, 0))),
+    )
+    constant_features, varying_features = (torch.from_numpy(part).to(networks.latent_mean.device) for part in padded)
+    return constant_features, varying_features
