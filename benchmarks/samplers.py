@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/samplers.py [--model NAME] [--minutes 4] [--trials 128] [--repeats 3]
 
-Of the bundled session, an 80/20 split; ``--model`` takes a fit of its training trials (seed 0), such as the bundled one,
+Of the bundled session, an 80/20 split; ``--model`` takes a fit of its training trials (seed 0), such as the bundled
 "steinmetz2019", instead of fitting one to units of at least 1 Hz. "variance" is that of the latents, per dimension,
 relative to the reference: the largest deviation of the mean over repeats. The metrics are those of the LDNS paper
 against held-out trials, the mean over repeats as ratio to the floor, with the s.d. over repeats: what is within it of
