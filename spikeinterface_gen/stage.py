@@ -1,4 +1,8 @@
-"""A stage on Lightning's Trainer: schedule, averaging, early stopping, resuming."""
+"""A stage on Lightning's Trainer: schedule, averaging, early stopping, resuming.
+
+Of several processes, each takes a batch of its own and all take the mean of the gradients, so that their weights stay
+the same. Whatever depends on a clock, or on sums that may be rounded in another order, the first decides for all.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning
 import torch
@@ -21,6 +25,8 @@ from spikeinterface_gen.nn.ssm import StateSpace
 from spikeinterface_gen.training import StageReport, StageSettings, Task, step_generator
 
 __all__ = ["StageModule", "Steps"]
+
+T = TypeVar("T")
 
 TIMED_STEPS = 12
 SAVE_EVERY_S = 30.0
@@ -95,7 +101,7 @@ class StageModule(lightning.LightningModule):
             desc=self.task.name,
             total=self.report.schedule or None,
             initial=self.report.steps,
-            disable=not self.show_progress,
+            disable=not (self.show_progress and self.trainer.is_global_zero),
             unit="step",
             dynamic_ncols=True,
         )
@@ -113,7 +119,8 @@ class StageModule(lightning.LightningModule):
         return None
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        loss = self.task.loss(step_generator(self.seed, self.task.name, self.report.steps, self.device))
+        generator = step_generator(self.seed, self.task.name, self.report.steps, self.device, self.global_rank)
+        loss = self.task.loss(generator)
         self._recent.append(loss.detach())
         return loss
 
@@ -137,7 +144,9 @@ class StageModule(lightning.LightningModule):
             self._evaluate()
         if self._bar is not None:
             self._bar.update()
-        if self.checkpoint and (self.finished or self.interrupted or time.monotonic() - self._saved > SAVE_EVERY_S):
+        self.interrupted = self.trainer.strategy.reduce_boolean_decision(self.interrupted, all=False)
+        is_due = self.finished or self.interrupted or time.monotonic() - self._saved > SAVE_EVERY_S
+        if self.checkpoint and is_due and self.trainer.is_global_zero:
             self._save(self.checkpoint)
             self._saved = time.monotonic()
 
@@ -164,17 +173,21 @@ class StageModule(lightning.LightningModule):
             seconds = sorted(self._durations)[timed // 2]
             affordable = int(0.85 * max(0.0, self.deadline - time.monotonic()) / seconds)
             affordable = self.report.steps + max(1, affordable)
-            self.report.schedule = max(self.report.steps, min(self.settings.max_steps, affordable))
+            self.report.schedule = self._agreed(max(self.report.steps, min(self.settings.max_steps, affordable)))
         if self._bar is not None:
             self._bar.total = self.report.schedule
 
     def _too_late(self) -> bool:
-        return self.deadline is not None and time.monotonic() > self.deadline
+        return self.deadline is not None and self._agreed(time.monotonic() > self.deadline)
+
+    def _agreed(self, value: T) -> T:
+        """What the first process has."""
+        return self.trainer.strategy.broadcast(value)
 
     def _evaluate(self) -> None:
         with self.trainer.precision_plugin.forward_context():
-            held_out = float(self.task.held_out_loss(self.average))
-        training = float(torch.stack(self._recent).mean())
+            held_out = self._agreed(float(self.task.held_out_loss(self.average)))
+        training = self._agreed(float(torch.stack(self._recent).mean()))
         self._recent.clear()
         if not (math.isfinite(training) and math.isfinite(held_out)):
             raise FloatingPointError(

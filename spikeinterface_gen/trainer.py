@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import lightning
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from spikeinterface_gen.devices import has_bfloat16
@@ -30,6 +31,8 @@ def quiet_trainer(accelerator: str, devices: int) -> lightning.Trainer:
             accelerator=accelerator,
             devices=devices,
             precision=_precision(accelerator),
+            # The data are buffers of the module, and every process has them.
+            strategy="auto" if devices == 1 else DDPStrategy(broadcast_buffers=False),
             max_epochs=1,
             logger=False,
             enable_checkpointing=False,

@@ -112,9 +112,10 @@ class Task(nn.Module):
         raise NotImplementedError
 
 
-def step_generator(seed: int, stage: str, step: int, device: torch.device) -> torch.Generator:
-    """Generator of the random numbers of one step."""
-    digest = hashlib.blake2b(f"{seed}/{stage}/{step}".encode(), digest_size=8).digest()
+def step_generator(seed: int, stage: str, step: int, device: torch.device, rank: int = 0) -> torch.Generator:
+    """Generator of the random numbers of one step, its own for each of the processes that take it together."""
+    stream = f"{seed}/{stage}/{step}" + (f"/{rank}" if rank else "")
+    digest = hashlib.blake2b(stream.encode(), digest_size=8).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest, "little") >> 1)
 
 

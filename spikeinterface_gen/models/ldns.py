@@ -203,7 +203,8 @@ class LDNS(LDNSUses, GenerativeModel):
         num_steps : int or mapping, optional
             Steps of every stage, or of each by name, as ``num_steps_`` of an earlier fit has them.
         accelerator, devices
-            As Lightning's Trainer takes them.
+            As Lightning's Trainer takes them. With several devices, each takes batches of its own (Lightning's DDP);
+            the script then runs once for each, and each has the model in the end.
         checkpoint : path, optional
             Folder to save progress to, and to go on from if it holds some.
         progress : bool
