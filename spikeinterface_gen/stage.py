@@ -171,7 +171,7 @@ class StageModule(lightning.LightningModule):
                 return
             # Some is kept back for evaluations and for a machine that slows down.
             seconds = sorted(self._durations)[timed // 2]
-            affordable = int(0.85 * max(0.0, self.deadline - time.monotonic()) / seconds)
+            affordable = int(0.88 * max(0.0, self.deadline - time.monotonic()) / seconds)
             affordable = self.report.steps + max(1, affordable)
             self.report.schedule = self._agreed(max(self.report.steps, min(self.settings.max_steps, affordable)))
         if self._bar is not None:

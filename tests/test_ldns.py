@@ -84,7 +84,7 @@ def test_trial_i_of_a_seed_is_always_the_same(model):
 
 def test_samplers_agree_on_the_distribution(model):
     reference = model.sample_latents(64, seed=0, sampler="ddpm")
-    for sampler in ("angular", "dpmpp", "heun", "ddim"):
+    for sampler in ("modal", "angular", "dpmpp", "heun", "ddim"):
         drawn = model.sample_latents(64, seed=0, sampler=sampler)
         for statistic in (np.mean, np.std):
             a, b = statistic(reference, axis=(0, 1)), statistic(drawn, axis=(0, 1))

@@ -145,3 +145,10 @@ def test_bfloat16_twin_is_close_and_keeps_its_kernels():
     assert twin.outlet.weight.dtype == torch.bfloat16
     assert {p.dtype for p in twin.blocks[0].mix_bins.parameters()} == {torch.float32}
     assert network.outlet.weight.dtype == torch.float32
+
+
+def test_spread_noise_widens_gaussian_modes_and_no_more():
+    modes, noise = smooth_modes(), normals(1, 20, BINS, LATENTS)
+    drawn = modal(denoiser_of(modes), lambda draw: noise, 4, modes, spread=1.3)
+    expected = inverse_cosine_transform(modes.mean + 1.3 * modes.sd * cosine_transform(noise))
+    torch.testing.assert_close(drawn, expected, rtol=1e-6, atol=1e-6)

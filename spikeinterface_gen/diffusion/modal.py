@@ -108,6 +108,7 @@ def modal(
     modes: GaussianModes,
     weights: Tensor | None = None,
     mask: Tensor | None = None,
+    spread: float = 1.0,
 ) -> Tensor:
     """Draw samples.
 
@@ -125,6 +126,10 @@ def modal(
         Fitted ones, w. Default, and where there are as many steps as not fitted to: Adams–Bashforth.
     mask : Tensor, shape (batch, bins, 1), optional
         1 in valid bins; the others are drawn from the Gaussian.
+    spread : float
+        Standard deviation of the noise that paths start from. A denoiser that could have been trained for longer takes
+        them too near to the middle; from above 1, they end where data are rare as often as they should. It scales
+        Gaussian modes and no more, which the moments of what is drawn give back.
 
     Returns
     -------
@@ -132,7 +137,7 @@ def modal(
     """
     sigmas = SCHEDULE.sigmas(steps).tolist()
     angles = [_angle(sigma, modes) for sigma in sigmas]
-    v = cosine_transform(draw_noise(0))
+    v = spread * cosine_transform(draw_noise(0))
     last: list[Tensor] = []
     for k in range(steps):
         last = [_beyond_gaussian(denoise, v, sigmas[k], modes, mask), *last[: NUM_WEIGHTS - 1]]
@@ -141,12 +146,17 @@ def modal(
 
 
 def fit_weights(
-    denoise: Denoise, noise: Tensor, steps: int, modes: GaussianModes, mask: Tensor | None = None
+    denoise: Denoise,
+    noise: Tensor,
+    steps: int,
+    modes: GaussianModes,
+    mask: Tensor | None = None,
+    spread: float = 1.0,
 ) -> Tensor:
-    """Weights of so many steps, shape (steps, 3), for this denoiser; ``noise`` as drawn for :func:`modal`."""
+    """Weights of so many steps, shape (steps, 3), for this denoiser and ``noise``; the rest as for :func:`modal`."""
     sigmas = SCHEDULE.sigmas(steps).tolist()
     angles = [_angle(sigma, modes) for sigma in sigmas]
-    v = fine = cosine_transform(noise)
+    v = fine = spread * cosine_transform(noise)
     last: list[Tensor] = []
     fitted = torch.zeros(steps, NUM_WEIGHTS)
     for k in range(steps):

@@ -14,7 +14,8 @@ from spikeinterface_gen.diffusion.guidance import guided
 from spikeinterface_gen.diffusion.modal import GaussianModes, fit_weights, modal
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, SAMPLERS
 from spikeinterface_gen.models.conditions import Encoded
-from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
+from spikeinterface_gen.models.latent_moments import Moments, moments, transport
+from spikeinterface_gen.models.ldns_networks import SPREAD, LDNSNetworks, mask_of
 from spikeinterface_gen.randomness import normals
 
 __all__ = ["BLOCK_TRIALS", "bytes_to_draw", "fit_solver", "sample_latents"]
@@ -72,7 +73,7 @@ def sample_latents(
         denoise, mask = _denoiser_of(networks, trials, lengths, length, encoded, guidance)
         draw_noise = partial(_noise, networks, seed, trials, length)
         if sampler == "modal":
-            x = modal(denoise, draw_noise, steps, modes, networks.solver_weights, mask)
+            x = networks.solve(denoise, draw_noise, steps, modes, mask)
         else:
             x = SAMPLERS[sampler](denoise, draw_noise, steps)
         z = networks.unstandardised(x)
@@ -108,8 +109,20 @@ def fit_solver(
     networks.mode_sd.copy_(sd)
     denoise, mask = _denoiser_of(networks, trials, np.resize(num_bins, num_trials), length, encoded)
     noise = _noise(networks, seed, trials, length, 0)
-    weights = fit_weights(denoise, noise, len(networks.solver_weights), networks.modes(length), mask)
-    networks.solver_weights.copy_(weights)
+    modes, steps = networks.modes(length), len(networks.solver_weights)
+    networks.solver_weights.copy_(fit_weights(denoise, noise, steps, modes, mask, SPREAD))
+    spread, plain = (
+        _moments(modal(denoise, lambda _: noise, steps, modes, networks.solver_weights, mask, width), mask)
+        for width in (SPREAD, 1.0)
+    )
+    A, b = transport(spread, plain)
+    networks.spread_map.copy_(torch.from_numpy(A.T))
+    networks.spread_shift.copy_(torch.from_numpy(b))
+
+
+def _moments(x: Tensor, mask: Tensor | None) -> Moments:
+    """Of all valid bins of x, shape (batch, bins, latents)."""
+    return moments((x.flatten(0, 1) if mask is None else x[mask[..., 0] > 0]).cpu().numpy())
 
 
 def bytes_to_draw(networks: LDNSNetworks, num_bins: np.ndarray, batch_size: int | None = None) -> float:

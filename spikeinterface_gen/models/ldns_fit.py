@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["FitSettings", "fit_denoiser", "fit_networks", "hold_out", "stage_metrics", "stage_steps"]
 
 # Shares of ``max_minutes`` after which a stage must be over; the rest is for the observation model and the metrics.
-AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.35, 0.43, 0.86
+AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.35, 0.43, 0.9
 # Length of the autoencoder's refit, relative to the step that early stopping found.
 REFIT_SHARE = 0.25
 # Bins and trials that are drawn to compare their moments with those of encoded trials, at most.

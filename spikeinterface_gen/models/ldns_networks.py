@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.devices import has_bfloat16
 from spikeinterface_gen.diffusion.denoise import PreconditionedDenoiser
-from spikeinterface_gen.diffusion.modal import NUM_WEIGHTS, GaussianModes
+from spikeinterface_gen.diffusion.modal import NUM_WEIGHTS, GaussianModes, modal
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS
 from spikeinterface_gen.models.conditions import Conditions
 from spikeinterface_gen.models.population import Population
@@ -27,9 +27,11 @@ from spikeinterface_gen.observation.dispersion import NUM_GAINS, Dispersion
 from spikeinterface_gen.observation.history import MAX_RATE, SpikeHistory
 from spikeinterface_gen.observation.synchrony import Synchrony
 
-__all__ = ["LDNSNetworks", "build_networks", "is_binary", "mask_of"]
+__all__ = ["SPREAD", "LDNSNetworks", "build_networks", "is_binary", "mask_of"]
 
 MAX_TOKENS = 32
+SPREAD = 1.1
+"""Standard deviation of the noise that the default sampler starts from."""
 
 
 class LDNSNetworks(nn.Module):
@@ -53,6 +55,8 @@ class LDNSNetworks(nn.Module):
     mode_mean: Tensor
     mode_sd: Tensor
     solver_weights: Tensor
+    spread_map: Tensor
+    spread_shift: Tensor
     history_filters: Tensor
     history_excitation: Tensor
     history_bias: Tensor
@@ -104,6 +108,8 @@ class LDNSNetworks(nn.Module):
         self.register_buffer("mode_mean", torch.zeros(num_bins, num_latents))
         self.register_buffer("mode_sd", torch.ones(num_bins, num_latents))
         self.register_buffer("solver_weights", torch.eye(1, NUM_WEIGHTS).repeat(DEFAULT_STEPS["modal"], 1))
+        self.register_buffer("spread_map", torch.eye(num_latents))
+        self.register_buffer("spread_shift", torch.zeros(num_latents))
         self.register_buffer("history_filters", torch.zeros(num_units, history_bins))
         self.register_buffer("history_excitation", torch.zeros(num_units, history_bins))
         self.register_buffer("history_bias", torch.zeros(num_units))
@@ -156,6 +162,21 @@ class LDNSNetworks(nn.Module):
     def modes(self, num_bins: int) -> GaussianModes:
         """Spectrum of standardised latents over so many bins."""
         return GaussianModes(self.mode_mean, self.mode_sd).of_length(num_bins)
+
+    def solve(
+        self,
+        denoise: Callable[[Tensor, Tensor], Tensor],
+        draw_noise: Callable[[int], Tensor],
+        steps: int,
+        modes: GaussianModes,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Standardised latents by the default sampler, shape (batch, bins, latents); parameters as for ``modal``.
+
+        Drawn from spread noise, with the moments that they would have from noise as it is.
+        """
+        x = modal(denoise, draw_noise, steps, modes, self.solver_weights, mask, SPREAD)
+        return x @ self.spread_map + self.spread_shift
 
     def sha256(self) -> str:
         """Hash of all that trials follow from."""

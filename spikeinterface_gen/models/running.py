@@ -20,7 +20,6 @@ import numpy as np
 import torch
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.diffusion.modal import modal
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS
 from spikeinterface_gen.provenance import provenance
 from spikeinterface_gen.randomness import normals, resolve_seed
@@ -148,7 +147,7 @@ class RunningSession(Iterator[SpikeCounts]):
             start = torch.from_numpy(noise)[None].to(device)
             networks = self._networks
             modes = networks.modes(start.shape[1])
-            x = modal(networks.denoiser, lambda _: start, self._steps, modes, networks.solver_weights)
+            x = networks.solve(networks.fast_denoiser(), lambda _: start, self._steps, modes)
             z = self._networks.unstandardised(x)[0].cpu().numpy()
             self._windows = {j: window for j, window in self._windows.items() if abs(j - k) <= 2} | {k: z}
         return self._windows[k]
