@@ -28,7 +28,8 @@ __all__ = ["StageModule", "Steps"]
 
 T = TypeVar("T")
 
-TIMED_STEPS = 12
+# What is timed before the length of a schedule is decided: so many steps, and such a share of the time there is.
+TIMED_STEPS, TIMED_SHARE = 12, 0.04
 SAVE_EVERY_S = 30.0
 
 
@@ -165,12 +166,14 @@ class StageModule(lightning.LightningModule):
         if self.deadline is None:
             self.report.schedule = self.settings.max_steps
         else:
-            self._durations.append(time.monotonic() - self._step_started)
-            timed = min(TIMED_STEPS, self.settings.max_steps)
-            if len(self._durations) < timed:
+            now = time.monotonic()
+            self._durations.append(now - self._step_started)
+            timed = len(self._durations)
+            some_time = now - self._started >= TIMED_SHARE * (self.deadline - self._started)
+            if timed < self.settings.max_steps and not (timed >= TIMED_STEPS and some_time):
                 return
-            # Some is kept back for evaluations and for a machine that slows down.
-            seconds = sorted(self._durations)[timed // 2]
+            # The first steps are slow. Some is kept back for evaluations and for a machine that slows down.
+            seconds = sorted(self._durations[timed // 2 :])[timed // 4]
             affordable = int(0.88 * max(0.0, self.deadline - time.monotonic()) / seconds)
             affordable = self.report.steps + max(1, affordable)
             self.report.schedule = self._agreed(max(self.report.steps, min(self.settings.max_steps, affordable)))
