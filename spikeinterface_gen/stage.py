@@ -169,7 +169,7 @@ class StageModule(lightning.LightningModule):
             now = time.monotonic()
             self._durations.append(now - self._step_started)
             timed = len(self._durations)
-            some_time = now - self._started >= TIMED_SHARE * (self.deadline - self._started)
+            some_time = self._agreed(now - self._started >= TIMED_SHARE * (self.deadline - self._started))
             if timed < self.settings.max_steps and not (timed >= TIMED_STEPS and some_time):
                 return
             # The first steps are slow. Some is kept back for evaluations and for a machine that slows down.
