@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -164,25 +163,12 @@ class LDNSSampling:
             "Draw fewer or shorter trials, fewer of them at once (batch_size=1), or, of a model of continuous "
             "recordings, a session block by block: run().",
         )
+        trials: list[np.ndarray] = []
         latents: list[np.ndarray] = []
-        drawing: list[Future[list[np.ndarray]]] = []
-
-        def draw(z: np.ndarray, first: int) -> list[np.ndarray]:
-            parts = np.split(z, range(batch_size, len(z), batch_size)) if batch_size else [z]
-            starts = first + np.cumsum([0, *map(len, parts[:-1])])
-            return [
-                model.draw(networks.expected_counts(part), seed, "counts", int(start))
-                for part, start in zip(parts, starts, strict=True)
-            ]
-
-        # Counts of one block are drawn, on one core, beside the latents of the next.
-        with ThreadPoolExecutor(1) as worker:
-            for z in self._latent_blocks(asked, seed, steps, sampler):
-                if drawing:
-                    drawing[-1].result()
-                drawing.append(worker.submit(draw, z, sum(map(len, latents))))
-                latents.append(z)
-        trials = [part for block in drawing for part in block.result()]
+        for z in self._latent_blocks(asked, seed, steps, sampler):
+            latents.append(z)
+            for part in np.array_split(z, -(-len(z) // (batch_size or len(z)))):
+                trials.append(model.draw(networks.expected_counts(part), seed, "counts", sum(map(len, trials))))
         longest = int(num_bins.max())
         annotations = provenance("LDNS", self.sha256(), seed)
         if asked.guidance != 1.0:
