@@ -4,8 +4,8 @@
                                                  [--retinal-waves FILE]
 
 Speeds are in processor seconds, which a busy machine lengthens little, and each round times all contenders one after
-the other; the median over rounds is taken. Also: opening and saving an hour, intervals below the refractory period
-beside the fewest that the counts allow, and how far templates are from one shape scaled, beside those of real units:
+the other; the median over rounds is taken. Also: opening and saving an hour, and how far templates are from one shape
+scaled, beside those of real units:
 ``+groundTruthData`` of https://github.com/petersenpeter/CellExplorer (Petersen et al., Neuron 109, 2021), recordings
 of tagged and labelled cells on Neuropixels (Allen Institute, 384 channels) and silicon probes of 32 and 64 channels.
 """
@@ -24,7 +24,6 @@ from scipy.io import loadmat
 from spikeinterface.generation import InjectTemplatesRecording, NoiseGeneratorRecording
 
 from spikeinterface_gen import GenerativeRecordingExtractor, SpikeCounts, generate_from_counts, load_dataset
-from spikeinterface_gen.frames import bin_edge_frames
 from spikeinterface_gen.observation.spike_times import SHORT_INTERVAL_EDGES_MS, PlacedSpikes, place_spikes
 from spikeinterface_gen.rendering.amplitudes import spike_amplitudes
 from spikeinterface_gen.rendering.probes import default_probe
@@ -214,56 +213,6 @@ def proportional_mib(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
 
 
-def refractory() -> dict:
-    """Intervals below the refractory period, beside the fewest that any placement with these counts has."""
-    session = load_dataset("steinmetz2019")
-    rng = np.random.default_rng(0)
-    cases = {"bundled session, 983 units, 1.5 ms": session}
-    for mean, period_ms in ((1.0, 1.5), (2.0, 3.0)):
-        array = np.minimum(rng.poisson(mean, (100, 50, 20)), 7)
-        properties = {"refractory_period_ms": np.full(20, period_ms)}
-        cases[f"up to 7 in 10 ms, {mean:g} on average, {period_ms:g} ms"] = SpikeCounts(
-            array, 10.0, unit_properties=properties
-        )
-    told = {}
-    for name, counts in cases.items():
-        for frequency, gap_s in ((30000.0, 0.0), (30000.0, 0.01), (7572.0, 0.01)):
-            placed = place_spikes(counts, sampling_frequency=frequency, seed=0, gap_s=gap_s)
-            fewest, short = fewest_violations(counts, placed), placed.forced_violations
-            told[f"{name}, {frequency:g} Hz, trials {1000 * gap_s:g} ms apart"] = {
-                "spikes": len(placed),
-                "short intervals, all reported": int(short.sum()),
-                "fewest possible": int(fewest.sum()),
-                "of units that need have none": int(short[fewest == 0].sum()),
-            }
-    return told
-
-
-def fewest_violations(counts: SpikeCounts, placed: PlacedSpikes) -> np.ndarray:
-    """Least number of intervals below the refractory period of each unit, shape (units,).
-
-    Each spike as early as its bin and the one before it allow; a violation only where it would be too late.
-    """
-    edges = bin_edge_frames(counts.max_bins, counts.bin_size_ms, placed.sampling_frequency)
-    period = np.maximum(1, np.ceil(placed.refractory_period_ms * placed.sampling_frequency / 1000.0 - 1e-9)).astype(int)
-    fewest = np.zeros(counts.num_units, dtype=np.int64)
-    for unit in range(counts.num_units):
-        trial, k = np.nonzero(counts.counts[:, :, unit])
-        spikes = counts.counts[trial, k, unit]
-        low = np.repeat(placed.start_frames[trial] + edges[k], spikes)
-        # Those that follow in the bin need a frame each.
-        follow = np.repeat(np.cumsum(spikes), spikes) - np.arange(1, spikes.sum() + 1)
-        high = np.repeat(placed.start_frames[trial] + edges[k + 1] - 1, spikes) - follow
-        last = -(10**9)
-        for earliest, latest in zip(low.tolist(), high.tolist(), strict=True):
-            place = max(earliest, last + int(period[unit]))
-            if place > latest:
-                fewest[unit] += 1
-                place = max(earliest, last + 1)
-            last = place
-    return fewest
-
-
 def short_intervals(path: str) -> dict:
     """Intervals under 10 ms of retinal waves and of spikes placed by their counts: share that lies in other bins."""
     counts = load_dataset("retinal_waves", path=path)
@@ -356,7 +305,6 @@ def main() -> None:
             "reading in one process, peak_mib": reading(path, [1, 10, 60]),
             "saving to binary, n_jobs=2": saving(path, options.saved_s, here / "saved"),
         }
-        figures["intervals below the refractory period"] = refractory()
         if options.retinal_waves is not None:
             figures["retinal waves, intervals under 10 ms in other bins"] = short_intervals(options.retinal_waves)
         figures["energy of templates outside the first singular component"] = shapes(here / "shapes", options.cells)
