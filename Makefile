@@ -16,7 +16,8 @@ demo: .venv/.installed
 	$(BIN)/spikeinterface-gen demo
 
 test: .venv/.installed
-	$(BIN)/python -m pytest
+	# Networks in tests are small: a second thread slows them.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 lint: .venv/.installed
 	$(BIN)/ruff check .
