@@ -60,7 +60,7 @@ def test_figures_on_pages_come_from_results_that_are_there(monkeypatch):
     from benchmark_results import look_up, shown
 
     told = json.loads((ROOT / "benchmarks" / "results" / "lorenz.json").read_text(encoding="utf-8"))
-    assert look_up("lorenz/fits/10 minutes/fit_s") == told["fits"]["10 minutes"]["fit_s"]
+    assert look_up("lorenz/fits/10 minutes/sample_ms_a_trial") == told["fits"]["10 minutes"]["sample_ms_a_trial"]
     with pytest.raises(KeyError, match=r"no 'fitz' in lorenz\.json; there is"):
         look_up("lorenz/fitz")
     assert [shown(value) for value in (0.01234, 1.234, 12345, [0.5, 2])] == [
