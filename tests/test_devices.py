@@ -1,6 +1,7 @@
 """What happens where memory does not suffice."""
 
 import re
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from spikeinterface_gen import LDNS, SpikeCounts, devices
 from spikeinterface_gen.devices import check_memory, in_halves
 from spikeinterface_gen.models import ldns_fit
+from spikeinterface_gen.models.latent_draws import bytes_to_draw
 
 
 def doubled(limit, sizes):
@@ -64,9 +66,6 @@ def test_durations_beyond_memory_say_how_much_and_offer_blocks(model):
 
 
 def test_the_estimate_is_of_the_right_size(model):
-    tracemalloc = pytest.importorskip("tracemalloc")
-    from spikeinterface_gen.models.latent_draws import bytes_to_draw
-
     # numpy's share of it alone: rates and counts of 64 trials of 20 s.
     tracemalloc.start()
     model.sample(64, durations=20.0, seed=0)

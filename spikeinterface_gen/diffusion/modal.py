@@ -114,12 +114,8 @@ def modal(
 
     Parameters
     ----------
-    denoise : callable (y, sigma) → estimate
-        ``y`` of shape (batch, bins, latents), ``sigma`` of shape (batch,).
-    draw_noise : callable int → Tensor
-        Standard normal noise of the sample's shape; the argument counts the draws.
-    steps : int
-        Evaluations of the denoiser.
+    denoise, draw_noise, steps
+        As for :func:`~spikeinterface_gen.diffusion.sample.angular`.
     modes : GaussianModes
         Over as many bins.
     weights : Tensor, shape (steps, 3), optional
@@ -138,10 +134,12 @@ def modal(
     sigmas = SCHEDULE.sigmas(steps).tolist()
     angles = [_angle(sigma, modes) for sigma in sigmas]
     v = spread * cosine_transform(draw_noise(0))
+    if weights is not None and len(weights) != steps:
+        weights = None
     last: list[Tensor] = []
     for k in range(steps):
         last = [_beyond_gaussian(denoise, v, sigmas[k], modes, mask), *last[: NUM_WEIGHTS - 1]]
-        v = v + _step(angles, k, last, None if weights is None or len(weights) != steps else weights[k])
+        v = v + _step(angles, k, last, None if weights is None else weights[k])
     return inverse_cosine_transform(modes.mean + modes.sd * v)
 
 

@@ -54,7 +54,7 @@ class RunningSession(Iterator[SpikeCounts]):
                 "this model is locked to trials: its bins have places in a trial, beyond which it has seen nothing. "
                 "Models of continuous recordings (SpikeCounts.from_…(window_s=…)) can run for ever."
             )
-        patch = self._networks.denoiser.network.patch_size
+        patch = self._networks.patch_size
         bins = DEFAULT_BLOCK_TRIALS * population.max_bins
         if block_s is not None:
             bins = round(block_s * 1000.0 / population.bin_size_ms)
@@ -66,6 +66,8 @@ class RunningSession(Iterator[SpikeCounts]):
         # Whole tokens: windows then cut the session at the same places.
         self.block_bins = -(-bins // patch) * patch
         self.seed = resolve_seed(seed)
+        # Of a window: three blocks.
+        self._modes = self._networks.modes(3 * self.block_bins)
         self._steps = steps or DEFAULT_STEPS["modal"]
         self._windows: dict[int, np.ndarray] = {}
         self._model = self._networks.count_model()
@@ -146,8 +148,7 @@ class RunningSession(Iterator[SpikeCounts]):
             )
             start = torch.from_numpy(noise)[None].to(device)
             networks = self._networks
-            modes = networks.modes(start.shape[1])
-            x = networks.solve(networks.fast_denoiser(), lambda _: start, self._steps, modes)
+            x = networks.solve(networks.fast_denoiser(), lambda _: start, self._steps, self._modes)
             z = self._networks.unstandardised(x)[0].cpu().numpy()
             self._windows = {j: window for j, window in self._windows.items() if abs(j - k) <= 2} | {k: z}
         return self._windows[k]

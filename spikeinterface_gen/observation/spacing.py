@@ -101,8 +101,8 @@ def shrink_to_fit(chains: Chains) -> None:
     latest = pushed_earlier(part.high, np.ones_like(part.spacing), first)
     given_up = np.zeros(len(part), dtype=bool)
     earliest = part.low.copy()
-    for now in _in_step(first):
-        follows = now[~first[now]]
+    following = _following(first)
+    for follows in following:
         place = np.maximum(part.low[follows], earliest[follows - 1] + part.spacing[follows])
         given_up[follows] = place > latest[follows]
         squeezed = np.maximum(part.low[follows], earliest[follows - 1] + 1)
@@ -110,8 +110,7 @@ def shrink_to_fit(chains: Chains) -> None:
 
     spacing = np.where(given_up, 1, part.spacing)
     latest = pushed_earlier(part.high, spacing, first)
-    for now in _in_step(first):
-        follows = now[~first[now]]
+    for follows in following:
         room = (latest[follows] - earliest[follows - 1]) // 2
         widened = np.clip(room, 1, part.spacing[follows])
         spacing[follows] = np.where(given_up[follows], widened, spacing[follows])
@@ -120,11 +119,11 @@ def shrink_to_fit(chains: Chains) -> None:
     chains.spacing[index] = spacing
 
 
-def _in_step(first: np.ndarray) -> list[np.ndarray]:
-    """The first spikes of all chains, then their second ones, and so on."""
+def _following(first: np.ndarray) -> list[np.ndarray]:
+    """The second spikes of all chains, then their third ones, and so on."""
     position = np.arange(len(first)) - np.flatnonzero(first)[np.cumsum(first) - 1]
     order = np.argsort(position, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(position))[:-1])
+    return np.split(order, np.cumsum(np.bincount(position))[:-1])[1:]
 
 
 def spaced_draws(chains: Chains, uniform: np.ndarray) -> np.ndarray:
