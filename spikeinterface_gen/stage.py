@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 # What is timed before the length of a schedule is decided: so many steps, and such a share of the time there is.
 TIMED_STEPS, TIMED_SHARE = 12, 0.04
+# How often, as a share of that time, the pace is looked at, and relative to the schedule what it is changed for: a
+# little too long, and the learning rate is still high when the time is over.
+LOOK_SHARE, SHORTER, LONGER = 0.1, 0.92, 1.2
 SAVE_EVERY_S = 30.0
 
 
@@ -66,7 +69,9 @@ class StageModule(lightning.LightningModule):
         self.show_progress = progress
         self.average = copy.deepcopy(task.network).eval().requires_grad_(False)
         self.best = copy.deepcopy(self.average)
-        self.report = StageReport(schedule=schedule or 0)
+        self.report = StageReport()
+        if schedule:
+            self.report.plan(schedule)
         self.finished = False
         self.interrupted = False
         self.evaluations_since_best = 0
@@ -108,13 +113,16 @@ class StageModule(lightning.LightningModule):
         )
         self._started = self._saved = time.monotonic()
         self._seconds_before = self.report.seconds
+        self._looked = (self._started, self.report.steps)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
         if self.finished or self.interrupted:
             # Lightning has fetched one step more than there are.
             return -1
         self._step_started = time.monotonic()
-        rate = self.settings.learning_rate * self.settings.share(self.report.steps, self.report.schedule)
+        rate = self.settings.learning_rate * self.settings.share(
+            self.report.steps, self.report.progress(self.report.steps)
+        )
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate * group["share"]
         return None
@@ -140,7 +148,7 @@ class StageModule(lightning.LightningModule):
         if self.stop_at is not None:
             self.finished = self.report.steps >= self.stop_at
         elif self.report.schedule:
-            self.finished = self.report.steps >= self.report.schedule or self._too_late()
+            self.finished = self._too_late() or self.report.steps >= self.report.schedule
         if self.finished or self.report.steps % self.settings.evaluate_every == 0:
             self._evaluate()
         if self._bar is not None:
@@ -164,7 +172,7 @@ class StageModule(lightning.LightningModule):
     def _plan(self) -> None:
         """Decide the length of the schedule once the first steps are timed."""
         if self.deadline is None:
-            self.report.schedule = self.settings.max_steps
+            self.report.plan(self.settings.max_steps)
         else:
             now = time.monotonic()
             self._durations.append(now - self._step_started)
@@ -176,12 +184,31 @@ class StageModule(lightning.LightningModule):
             seconds = sorted(self._durations[timed // 2 :])[timed // 4]
             affordable = int(0.88 * max(0.0, self.deadline - time.monotonic()) / seconds)
             affordable = self.report.steps + max(1, affordable)
-            self.report.schedule = self._agreed(max(self.report.steps, min(self.settings.max_steps, affordable)))
+            self.report.plan(self._agreed(max(self.report.steps, min(self.settings.max_steps, affordable))))
+            self._looked = (time.monotonic(), self.report.steps)
         if self._bar is not None:
             self._bar.total = self.report.schedule
 
     def _too_late(self) -> bool:
-        return self.deadline is not None and self._agreed(time.monotonic() > self.deadline)
+        """Whether the time is over; where the steps have another pace than was planned for, plan anew."""
+        if self.deadline is None:
+            return False
+        now = time.monotonic()
+        schedule, over = self._agreed((self._affordable(now, self.deadline), now > self.deadline))
+        if not SHORTER <= schedule / self.report.schedule <= LONGER:
+            self.report.plan(schedule)
+            if self._bar is not None:
+                self._bar.total = schedule
+        return over
+
+    def _affordable(self, now: float, deadline: float) -> int:
+        """Steps in all at the pace since the last look, evaluations included; as planned where that was just now."""
+        looked, steps_then = self._looked
+        if now - looked < LOOK_SHARE * (deadline - self._started) or self.report.steps == steps_then:
+            return self.report.schedule
+        self._looked = (now, self.report.steps)
+        left = (deadline - now) * (self.report.steps - steps_then) / (now - looked)
+        return min(self.settings.max_steps, self.report.steps + max(0, int(left)))
 
     def _agreed(self, value: T) -> T:
         """What the first process has."""
@@ -232,6 +259,7 @@ class StageModule(lightning.LightningModule):
         self._optimizer_state = {k: v for k, v in tensors.items() if k.startswith("optimizer.")}
         self._recent = list(tensors["recent"]) if "recent" in tensors else []
         self.report = StageReport(**state["report"])
+        self.report.plans = [(step, over, schedule) for step, over, schedule in self.report.plans]
         self.report.losses = [(step, training, held_out) for step, training, held_out in self.report.losses]
         self.finished = state["finished"]
         self.evaluations_since_best = state["evaluations_since_best"]

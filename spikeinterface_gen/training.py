@@ -53,12 +53,10 @@ class StageSettings:
     clip: float = 1.0
     keep_best: bool = True
 
-    def share(self, step: int, schedule: int) -> float:
-        """Share of the learning rate at a step: warm-up, and a cosine over the schedule."""
+    def share(self, step: int, progress: float) -> float:
+        """Share of the learning rate at a step: warm-up, and a cosine over the schedule, of which so much is over."""
         warmup = min(1.0, (step + 1) / self.warmup)
-        if not schedule:
-            return warmup
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, step / schedule)))
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
         return warmup * (self.final_share + (1 - self.final_share) * cosine)
 
 
@@ -68,8 +66,9 @@ class StageReport:
 
     Attributes
     ----------
-    schedule : int
-        Steps that the learning-rate schedule was made for.
+    plans : list of (step, progress, schedule)
+        From which step on the schedule has had which length, and how much of it was over by then. Only where steps
+        became much quicker or slower than at first is there more than one.
     steps : int
         Steps taken.
     best_step : int
@@ -81,12 +80,29 @@ class StageReport:
         Time spent, resumptions included.
     """
 
-    schedule: int = 0
+    plans: list[tuple[int, float, int]] = field(default_factory=list)
     steps: int = 0
     best_step: int = 0
     best_loss: float = math.inf
     losses: list[tuple[int, float, float]] = field(default_factory=list)
     seconds: float = 0.0
+
+    @property
+    def schedule(self) -> int:
+        """Steps of the learning-rate schedule; 0 until that is decided."""
+        return self.plans[-1][2] if self.plans else 0
+
+    def plan(self, schedule: int) -> None:
+        """Let the schedule have this length, from now on if there was one before."""
+        self.plans.append((self.steps, self.progress(self.steps), schedule) if self.plans else (0, 0.0, schedule))
+
+    def progress(self, step: int) -> float:
+        """How much of the schedule is over at a step, from 0 to 1; a change of its length makes no jump."""
+        then = [plan for plan in self.plans if plan[0] <= step]
+        if not then:
+            return 0.0
+        start, over, schedule = then[-1]
+        return over + (1 - over) * (step - start) / max(1, schedule - start)
 
 
 class Task(nn.Module):

@@ -107,6 +107,16 @@ def test_no_placement_has_fewer_short_intervals(seed):
     assert placed.forced_violations.tolist() == [fewest]
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_a_trial_leaves_room_to_the_next(seed):
+    # Two trials of two bins of 3 frames each, end to end: for the fewest short intervals they are one of four bins.
+    array = np.random.default_rng(seed).integers(0, 4, (2, 2, 1))
+    counts = SpikeCounts(array, 3.0, unit_properties={"refractory_period_ms": np.array([2.0])})
+    placed = place_spikes(counts, sampling_frequency=1000.0, seed=seed)
+    assert np.array_equal(counted(placed, counts), counts.counts)
+    assert placed.forced_violations.tolist() == [fewest_violations(array.reshape(4), 2, np.arange(0, 13, 3))]
+
+
 @pytest.mark.parametrize("gap_s", [0.0, 0.001])
 def test_trials_do_not_depend_on_those_after_them(gap_s):
     counts = SpikeCounts(np.random.default_rng(0).poisson(0.6, (12, 6, 8)), 5.0)

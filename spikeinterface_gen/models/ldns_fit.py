@@ -289,7 +289,7 @@ def _refit_stage(stage: StageSettings, report: StageReport) -> StageSettings:
     return replace(
         stage,
         max_steps=max(1, round(REFIT_SHARE * report.best_step)),
-        learning_rate=stage.learning_rate * stage.share(report.best_step, report.schedule),
+        learning_rate=stage.learning_rate * stage.share(report.best_step, report.progress(report.best_step)),
         keep_best=False,
     )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Chains", "resettle", "settle", "shrink_to_fit", "spaced_draws"]
+__all__ = ["Chains", "make_room_at_seams", "resettle", "settle", "shrink_to_fit", "spaced_draws"]
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Chains:
     first : array of bool
         Whether the spike begins a chain.
     spacing : array of int64
-        Least number of frames since the previous spike of the chain, at least 1.
+        Least number of frames since the previous spike of the unit, at least 1.
     trial, unit : array of int64
         Positions of the trial and of the unit.
     """
@@ -117,6 +117,40 @@ def shrink_to_fit(chains: Chains) -> None:
         earliest[follows] = np.maximum(part.low[follows], earliest[follows - 1] + spacing[follows])
     chains.spacing = chains.spacing.copy()
     chains.spacing[index] = spacing
+
+
+def make_room_at_seams(chains: Chains, starts: np.ndarray) -> None:
+    """Shrink in place the spacings and last bins of trials with which each trial leaves room to the next one.
+
+    The chains of a unit, trial after trial, make one chain of the session, shrunk by :func:`shrink_to_fit`. The last
+    bin of a trial then ends, for the spikes of a unit, at the latest place from which the next trial can go on.
+
+    Parameters
+    ----------
+    chains : Chains
+        Sorted by trial and unit, with the refractory periods as spacings.
+    starts : array of int64, shape (trials,)
+        Frame of the session at which each trial starts.
+    """
+    if not len(chains):
+        return
+    order = np.argsort(chains.unit, kind="stable")
+    unit = chains.unit[order]
+    session = chains.take(order, np.append(True, unit[1:] != unit[:-1]))
+    start = starts[session.trial]
+    session.low, session.high = session.low + start, session.high + start
+    shrink_to_fit(session)
+    chains.spacing = np.empty_like(session.spacing)
+    chains.spacing[order] = session.spacing
+
+    latest = np.empty_like(start)
+    latest[order] = pushed_earlier(session.high, session.spacing, session.first) - start
+    # All spikes of a bin share its end, which only the bins before a seam give away.
+    last_in_trial = np.append(chains.first[1:], True)
+    run = np.cumsum(chains.rank == 0) - 1
+    end = chains.high[np.append(np.diff(run) > 0, True)]
+    end[run[last_in_trial]] = latest[last_in_trial]
+    chains.high = end[run]
 
 
 def _following(first: np.ndarray) -> list[np.ndarray]:

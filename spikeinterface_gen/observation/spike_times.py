@@ -15,7 +15,9 @@ The draw is exact within a bin (order statistics with a minimum spacing, Devroye
 Variate Generation*, 1986, V.4); where neighbouring bins are too close to be independent, whole runs of
 bins are settled together by Metropolis sweeps from a valid start. Counts always win: where bins cannot
 hold their counts, the fewest intervals that let them are shorter than the refractory period, and reported.
-A trial knows where the one before it ended, not what follows: only across a seam can there be one more.
+Trials are placed one after the other, each after the end of the one before it, so that they do not depend
+on what follows; only where the next trial begins with more spikes than leave its first one room does the
+last bin end sooner for them.
 """
 
 from __future__ import annotations
@@ -29,10 +31,9 @@ from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.frames import bin_edge_frames
 from spikeinterface_gen.observation.spacing import (
     Chains,
-    pushed_earlier,
+    make_room_at_seams,
     resettle,
     settle,
-    shrink_to_fit,
     spaced_draws,
 )
 from spikeinterface_gen.observation.watermark import marked
@@ -125,7 +126,8 @@ def place_spikes(
     sampling_frequency : float
         Frames per second, in Hz. Two spikes of a unit are never in one frame.
     seed : int
-        Of the draw. The times of a trial do not depend on how many trials follow it.
+        Of the draw. The times of a trial do not depend on those that follow it, unless the first bins of the
+        next are so full that the refractory period across the seam takes room from its last.
     gap_s : float
         Pause in s between trials laid end to end. Refractory periods hold across it.
     watermark_key : str or bytes, optional
@@ -162,15 +164,16 @@ def place_spikes(
     chain = np.ones(len(bins), dtype=bool)
     chain[1:] = (trial[1:] != trial[:-1]) | (unit[1:] != unit[:-1])
     chains = Chains(low=low, high=high, rank=rank, first=chain, spacing=refractory[unit], trial=trial, unit=unit)
-    shrink_to_fit(chains)
+    starts = session_start_frames(trial_frames, gap_frames)
+    make_room_at_seams(chains, starts)
 
     frame = spaced_draws(chains, _trialwise(seed, "spike times", trial))
     frame = settle(chains, frame, weights, _sweeps(seed, "settle"), _SWEEPS)
-    frame = _across_seams(chains, frame, weights, refractory, seed, session_start_frames(trial_frames, gap_frames))
+    frame = _across_seams(chains, frame, weights, seed, starts)
     if watermark_key is not None:
         frame = marked(frame, low, high, chains.first, refractory[unit], watermark_key, sampling_frequency, seed)
 
-    too_close = _violations(chains, frame, refractory, session_start_frames(trial_frames, gap_frames))
+    too_close = _violations(chains, frame, refractory, starts)
     # One key sorts several times faster than three, and no two spikes share it.
     order = np.argsort((trial * int(edges[-1]) + frame) * counts.num_units + unit)
     return PlacedSpikes(
@@ -255,7 +258,6 @@ def _across_seams(
     chains: Chains,
     frame: np.ndarray,
     weights: np.ndarray | None,
-    refractory: np.ndarray,
     seed: int,
     starts: np.ndarray,
 ) -> np.ndarray:
@@ -272,7 +274,7 @@ def _across_seams(
     begin, stop = begin[order], stop[order]
     trial, unit = chains.trial[begin], chains.unit[begin]
     follows = np.append(False, unit[1:] == unit[:-1])
-    spacing = refractory[unit]
+    spacing = chains.spacing[begin]
     original, frame = frame, frame.copy()
     used = np.full(len(begin), -1, dtype=np.int64)
     while True:
@@ -297,11 +299,7 @@ def _across_seams(
         part = chains.take(spikes, first)
         part.low = part.low.copy()
         heads = np.flatnonzero(first)
-        bounds = bound[changed][bound[changed] >= 0]
-        part.spacing = refractory[part.unit]
-        latest = pushed_earlier(part.high, np.ones_like(part.spacing), first)[heads]
-        part.low[heads] = np.clip(bounds, part.low[heads], latest)
-        shrink_to_fit(part)
+        part.low[heads] = np.maximum(part.low[heads], bound[changed][bound[changed] >= 0])
         offset = spikes - np.searchsorted(chains.trial, chains.trial[spikes])
         frame[spikes] = resettle(part, frame[spikes], weights, _picked_sweeps(seed, offset), _SWEEPS)
 
