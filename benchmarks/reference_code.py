@@ -19,7 +19,7 @@ import torch
 from _record import record
 
 from spikeinterface_gen import LDNS, load_dataset, load_model
-from spikeinterface_gen.models import ldns_fit
+from spikeinterface_gen.models import denoiser_fit, ldns_fit
 from spikeinterface_gen.models.ldns_networks import build_networks
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.training import step_generator
@@ -115,7 +115,7 @@ def ours() -> dict[str, tuple[Callable[[], object], int]]:
     networks = build_networks(settings, Population.of(train, BINS), False)
     tasks = [
         ldns_fit._autoencoder_task(networks, settings, train, held_out, 0),
-        ldns_fit._denoiser_task(networks, train, held_out, 0),
+        denoiser_fit.denoiser_task(networks, train, held_out, 0),
     ]
     model = load_model("lorenz")
 

@@ -113,6 +113,8 @@ class StageModule(lightning.LightningModule):
         )
         self._started = self._saved = time.monotonic()
         self._seconds_before = self.report.seconds
+        # What was interrupted has its time anew, and ends with what it would have ended with.
+        self._longest = self.report.schedule or self.settings.max_steps
         self._looked = (self._started, self.report.steps)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> int | None:
@@ -208,7 +210,7 @@ class StageModule(lightning.LightningModule):
             return self.report.schedule
         self._looked = (now, self.report.steps)
         left = (deadline - now) * (self.report.steps - steps_then) / (now - looked)
-        return min(self.settings.max_steps, self.report.steps + max(0, int(left)))
+        return min(self._longest, self.report.steps + max(0, int(left)))
 
     def _agreed(self, value: T) -> T:
         """What the first process has."""

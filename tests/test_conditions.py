@@ -263,6 +263,41 @@ def test_sessions_go_on_as_recorded(model, counts):
     assert set(left.covariates) == {"side", SESSION_TIME}
 
 
+def test_completions_know_the_covariates(model, counts):
+    nothing = np.zeros(counts.counts.shape, bool)
+    position = (np.arange(TRIALS) + 0.5) / TRIALS
+    told, untold = (
+        effects(
+            model.complete_rates(trials, nothing, num_samples=1, steps=8, seed=0),
+            counts.covariates["side"],
+            counts.covariates["speed"],
+            position,
+        )
+        for trials in (counts, SpikeCounts(counts.counts, 10.0))
+    )
+    for found, without, truth in zip(told, untold, WEIGHTS, strict=True):
+        assert np.corrcoef(found, truth)[0, 1] > 0.8
+        assert abs(without @ truth) < 0.4 * (found @ truth)
+
+
+def test_sessions_run_under_conditions(counts):
+    windows = SpikeCounts(counts.counts, 10.0, covariates=counts.covariates, trial_locked=False)
+    steps = {"autoencoder": 100, "refit": 1, "denoiser": 200}
+    model = LDNS(4, **SMALL).fit(windows, covariates=["side", "speed"], num_steps=steps, progress=False)
+    blocks = {side: next(model.run(covariates={"side": side}, block_s=4.0, seed=0)) for side in ("left", "right")}
+    assert {side: block.covariates["side"].tolist() for side, block in blocks.items()} == {
+        "left": ["left"],
+        "right": ["right"],
+    }
+    logs = {side: np.log(block.counts[0].mean(axis=0) + 0.05) for side, block in blocks.items()}
+    assert np.corrcoef(logs["left"] - logs["right"], WEIGHTS[0])[0, 1] > 0.7
+    assert not next(model.run(seed=0)).covariates
+    with pytest.raises(ValueError, match="'speed' varies within trials"):
+        model.run(covariates={"speed": np.zeros((1, BINS, 1))})
+    with pytest.raises(ValueError, match="fitted without 'sid'"):
+        model.run(covariates={"sid": "left"})
+
+
 def test_models_keep_their_conditions(model, tmp_path):
     loaded = LDNS.load(model.save(tmp_path / "model"))
     assert repr(loaded).endswith("conditioned on side, speed, session_time_s")

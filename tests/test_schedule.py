@@ -1,5 +1,7 @@
 """The learning-rate schedule and the clock."""
 
+import os
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -36,15 +38,16 @@ class PacedTask(Task):
         return torch.zeros(())
 
 
-def trained(monkeypatch, seconds_of, max_steps=5000, **settings):
+def trained(monkeypatch, seconds_of, max_steps=5000, checkpoint=None):
     clock = Clock()
     monkeypatch.setattr(stage, "time", SimpleNamespace(monotonic=clock.monotonic))
     task = PacedTask(clock, seconds_of)
     report = train_stage(
         task,
-        StageSettings(max_steps, keep_best=False, patience=10**6, **settings),
+        StageSettings(max_steps, keep_best=False, patience=10**6),
         seed=0,
         deadline=clock.now + 10.0,
+        checkpoint=checkpoint,
         accelerator="cpu",
         progress=False,
     )
@@ -66,6 +69,21 @@ def test_another_pace_makes_another_schedule_that_ends_in_time(monkeypatch, befo
     assert 8.5 < took <= 10.2
     assert report.steps == pytest.approx(1.5 / before + 8.5 / after, rel=0.15)
     assert report.progress(report.steps) > 0.95
+
+
+def test_a_stage_that_goes_on_ends_where_it_would_have_ended(monkeypatch, tmp_path):
+    def interrupted(step):
+        if step == 300:
+            os.kill(os.getpid(), signal.SIGINT)
+        return 0.02
+
+    whole, _ = trained(monkeypatch, lambda step: 0.02)
+    with pytest.raises(KeyboardInterrupt, match="after step 301"):
+        trained(monkeypatch, interrupted, checkpoint=tmp_path / "paced.safetensors")
+    # Ten seconds more than are needed: the schedule stays.
+    report, took = trained(monkeypatch, lambda step: 0.02, checkpoint=tmp_path / "paced.safetensors")
+    assert report.schedule == report.steps == whole.steps
+    assert took < 8.0
 
 
 def test_progress_never_jumps():

@@ -114,7 +114,22 @@ def test_moments_leave_padding_out():
     without = count_moments(counts, np.ones(counts.shape[:2], bool), 0)
     assert np.allclose(with_padding.correlations, without.correlations)
     assert np.allclose(with_padding.mean, counts.mean(axis=(0, 1)))
-    assert np.allclose(np.diag(without.over(np.arange(8))), 1)
+    assert np.allclose(without.sd, counts.std(axis=(0, 1)))
+
+
+def test_what_lasts_longer_than_a_bin_is_left_to_the_latents():
+    # The model's latents have four fifths of what the units share.
+    phase = np.random.default_rng(0).uniform(0, 2 * np.pi, (240, 1, 1))
+    latent = np.sin(np.arange(50)[None, :, None] / 15 + phase) * np.ones(30)
+    rates, too_little = (0.15 * np.exp(gain * latent) for gain in (0.5, 0.4))
+    recorded = model_of(np.eye(30)).draw(rates.astype(np.float32), 1, "recording")
+    covariance = [np.cov(r.reshape(-1, 30).T)[0, 1] for r in (rates, too_little)]
+    assert covariance[1] < 0.7 * covariance[0]
+    valid = np.ones(recorded.shape[:2], bool)
+    found = fit_synchrony(count_moments(recorded, valid, 0), too_little, valid, poisson(30), 0).correlation
+    off_diagonal = found[~np.eye(30, dtype=bool)]
+    # By correlations within bins alone they would be 0.008.
+    assert abs(off_diagonal.mean()) < 0.002
 
 
 def test_impossible_correlations_become_possible_ones():

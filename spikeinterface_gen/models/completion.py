@@ -3,14 +3,13 @@ r"""Completion: what is not known of trials, drawn from what is.
 Known counts are Poisson (or Bernoulli) given :math:`\ln \lambda_i = f_i(z)`. In each bin their log-likelihood has the
 gradient :math:`\sum_i g_i \nabla f_i` and the Fisher information :math:`\sum_i h_i \nabla f_i \nabla f_i^T`, with
 g = s − λ and h = λ for Poisson counts. Spike history is not in this, since λ alone holds what units share; unknown
-counts are then drawn with it, after the known ones.
+counts are then drawn with it, after the known ones. Covariates that the model knows are known of the trials, too.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,8 @@ from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.posterior import GaussianCovariance, posterior_denoiser
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, angular
 from spikeinterface_gen.models.base import check_counts
-from spikeinterface_gen.models.latent_draws import sample_latents
-from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
+from spikeinterface_gen.models.latent_draws import denoiser_of, sample_latents
+from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.observation.history import MAX_RATE
 from spikeinterface_gen.provenance import provenance
 from spikeinterface_gen.randomness import normals, resolve_seed
@@ -114,17 +113,16 @@ def _latents(
     """Yield slices of the trials and their latents given what is known, (trials, bins, latents)."""
     trials, bins, units = counts.counts.shape
     device, length = networks.latent_mean.device, max(networks.num_bins, bins)
+    encoded = None if networks.conditions is None else networks.conditions.of_counts(counts, complete=False)
     size = int(np.clip(MAX_ENTRIES / (length * units * networks.num_latents), 1, 64))
     pad = ((0, 0), (0, length - bins), (0, 0))
     for start in range(0, trials, size):
         part = slice(start, min(start + size, trials))
         s = torch.from_numpy(np.pad(counts.counts[part], pad).astype(np.float32)).to(device)
         is_known = torch.from_numpy(np.pad(known[part], pad)).to(device)
-        # A trial that is not padded in the data may still be shorter than the network: it goes on, unknown.
-        valid = None
-        if not counts.mask[part].all():
-            valid = np.pad(counts.mask[part], pad[:2])
-        mask = mask_of(valid, device)
+        # Trials that are not padded in the data may still be shorter than the network: they go on, unknown.
+        lengths = counts.num_bins[part] if not counts.mask[part].all() else np.full(len(s), length)
+        denoise, _ = denoiser_of(networks, range(part.start, part.stop), lengths, length, encoded)
         shape = (length, networks.num_latents)
         noise = np.stack(
             [normals(seed, f"completion/{sample}", trial, shape) for trial in range(part.start, part.stop)]
@@ -134,11 +132,9 @@ def _latents(
         def draw_noise(_: int, noise: Tensor = start_noise) -> Tensor:
             return noise
 
-        denoise = posterior_denoiser(
-            partial(networks.denoiser, mask=mask), covariance, _likelihood(networks, s, is_known)
-        )
+        given = posterior_denoiser(denoise, covariance, _likelihood(networks, s, is_known))
         with torch.no_grad():
-            x = angular(denoise, draw_noise, steps or DEFAULT_STEPS["angular"])
+            x = angular(given, draw_noise, steps or DEFAULT_STEPS["angular"])
         z = networks.unstandardised(x).cpu().numpy()
         yield part, z[:, :bins]
 

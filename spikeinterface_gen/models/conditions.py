@@ -193,8 +193,8 @@ class Conditions:
         varying *= (np.arange(length) < num_bins[:, None])[..., None]
         return Encoded(constant, varying)
 
-    def of_counts(self, counts: SpikeCounts) -> Encoded:
-        """Features of recorded trials, for training."""
+    def of_counts(self, counts: SpikeCounts, *, complete: bool = True) -> Encoded:
+        """Features of recorded trials; without some of the covariates, an error unless they need not be complete."""
         held = {}
         for name, covariate in self.covariates.items():
             if name == SESSION_TIME:
@@ -202,7 +202,7 @@ class Conditions:
                     held[name] = counts.t_starts_s[:, None]
             elif name in counts.covariates:
                 held[name] = covariate.read(counts.covariates[name], counts.num_trials, recorded=True)
-            else:
+            elif complete:
                 there = ", ".join(map(repr, counts.covariates)) or "none"
                 raise KeyError(f"validation has no covariate {name!r}; it has {there}.")
         return self.encoded(held, counts.num_bins, counts.max_bins)

@@ -18,7 +18,7 @@ from spikeinterface_gen.models.latent_moments import Moments, moments, transport
 from spikeinterface_gen.models.ldns_networks import SPREAD, LDNSNetworks, mask_of
 from spikeinterface_gen.randomness import normals
 
-__all__ = ["BLOCK_TRIALS", "bytes_to_draw", "fit_solver", "sample_latents"]
+__all__ = ["BLOCK_TRIALS", "bytes_to_draw", "denoiser_of", "fit_solver", "sample_latents"]
 
 BLOCK_TRIALS = 64
 """Trials that are sampled together, always: the numbers of a trial must not depend on how many are asked for."""
@@ -70,7 +70,7 @@ def sample_latents(
         # A block that is not full is filled up, so that it is computed in the same shape.
         lengths = np.concatenate([wanted, np.full(BLOCK_TRIALS - len(wanted), length)])
         trials = range(first, first + BLOCK_TRIALS)
-        denoise, mask = _denoiser_of(networks, trials, lengths, length, encoded, guidance)
+        denoise, mask = denoiser_of(networks, trials, lengths, length, encoded, guidance)
         draw_noise = partial(_noise, networks, seed, trials, length)
         if sampler == "modal":
             x = networks.solve(denoise, draw_noise, steps, modes, mask)
@@ -107,7 +107,7 @@ def fit_solver(
     mean, sd = GaussianModes.estimate(x, torch.from_numpy(num_bins), networks.trial_locked)
     networks.mode_mean.copy_(mean)
     networks.mode_sd.copy_(sd)
-    denoise, mask = _denoiser_of(networks, trials, np.resize(num_bins, num_trials), length, encoded)
+    denoise, mask = denoiser_of(networks, trials, np.resize(num_bins, num_trials), length, encoded)
     noise = _noise(networks, seed, trials, length, 0)
     modes, steps = networks.modes(length), len(networks.solver_weights)
     networks.solver_weights.copy_(fit_weights(denoise, noise, steps, modes, mask, SPREAD))
@@ -134,7 +134,7 @@ def bytes_to_draw(networks: LDNSNetworks, num_bins: np.ndarray, batch_size: int 
     return latents + rates + 2.0 * len(num_bins) * length * num_units
 
 
-def _denoiser_of(
+def denoiser_of(
     networks: LDNSNetworks,
     trials: range,
     lengths: np.ndarray,
@@ -142,7 +142,10 @@ def _denoiser_of(
     encoded: Encoded | None,
     guidance: float = 1.0,
 ) -> tuple[Callable[[Tensor, Tensor], Tensor], Tensor | None]:
-    """The denoiser as samplers call it, for trials of these lengths, padded to one, and their mask."""
+    """The denoiser as samplers call it, for trials of these lengths, padded to one, and their mask.
+
+    ``trials`` says which of the trials of ``encoded`` they are; the others as for :func:`sample_latents`.
+    """
     mask = mask_of(np.arange(length) < lengths[:, None], networks.latent_mean.device)
     denoiser = networks.fast_denoiser()
 

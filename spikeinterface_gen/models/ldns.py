@@ -33,15 +33,10 @@ import numpy as np
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.models.base import GenerativeModel, check_counts
 from spikeinterface_gen.models.conditions import Conditions
+from spikeinterface_gen.models.denoiser_fit import fit_denoiser
+from spikeinterface_gen.models.fit_settings import FitSettings, stage_steps
 from spikeinterface_gen.models.ldns_files import load_ldns, save_ldns
-from spikeinterface_gen.models.ldns_fit import (
-    FitSettings,
-    fit_denoiser,
-    fit_networks,
-    hold_out,
-    stage_metrics,
-    stage_steps,
-)
+from spikeinterface_gen.models.ldns_fit import fit_networks, hold_out, stage_metrics
 from spikeinterface_gen.models.ldns_networks import build_networks, is_binary
 from spikeinterface_gen.models.ldns_observation import recalibrated
 from spikeinterface_gen.models.ldns_settings import check_settings

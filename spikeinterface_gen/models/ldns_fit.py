@@ -6,8 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,65 +15,31 @@ import torch
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.files import write_file
 from spikeinterface_gen.models.conditions import Conditions
-from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, fit_solver
-from spikeinterface_gen.models.latent_moments import moments, transport
+from spikeinterface_gen.models.denoiser_fit import fit_denoiser
+from spikeinterface_gen.models.fit_settings import AUTOENCODER_UNTIL, REFIT_UNTIL, FitSettings, run_stage
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
 from spikeinterface_gen.models.ldns_observation import (
-    SAMPLED_TRIALS_A_SECOND,
     ObservationReport,
-    draw_latents,
     draw_rates,
     fit_count_model,
     joined,
 )
-from spikeinterface_gen.models.tasks import AutoencoderTask, DenoiserTask
+from spikeinterface_gen.models.tasks import AutoencoderTask
 from spikeinterface_gen.models.transfer import Start
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.likelihood import bernoulli_nll, poisson_nll
 from spikeinterface_gen.observation.synchrony import Synchrony
-from spikeinterface_gen.training import StageReport, StageSettings, train_stage
+from spikeinterface_gen.training import StageReport, StageSettings
 from spikeinterface_gen.validation.distances import compare, floors
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FitSettings", "fit_denoiser", "fit_networks", "hold_out", "stage_metrics", "stage_steps"]
+__all__ = ["fit_networks", "hold_out", "stage_metrics"]
 
-# Shares of ``max_minutes`` after which a stage must be over; the rest is for the observation model and the metrics.
-AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.35, 0.43, 0.9
 # Length of the autoencoder's refit, relative to the step that early stopping found.
 REFIT_SHARE = 0.25
-# Bins and trials that are drawn to compare their moments with those of encoded trials, at most.
-MAX_MATCHED_BINS, MAX_MATCHED_TRIALS = 2**17, 512
-# Trials that the default sampler is fitted on for each second there is, BLOCK_TRIALS at most.
-SOLVER_TRIALS_A_SECOND = 8
-# Trials a step. As with the autoencoder, more steps on fewer trials learn faster.
-DENOISER_BATCH = 32
-STAGES = ("autoencoder", "refit", "denoiser")
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """What a fit depends on beside the data and the model's own settings."""
-
-    seed: int
-    max_minutes: float | None
-    num_steps: Mapping[str, tuple[int, int]] | None
-    refit: bool
-    accelerator: str
-    devices: int
-    checkpoint: Path | None
-    progress: bool
-
-    def __post_init__(self) -> None:
-        if self.max_minutes is not None and not self.max_minutes > 0:
-            raise ValueError(f"max_minutes must be positive; got {self.max_minutes}.")
-
-    @property
-    def seconds_after_stages(self) -> float:
-        """What the budget, whatever the time left, has for what follows: a fit depends on no other load."""
-        return np.inf if self.max_minutes is None else 60 * (1 - DENOISER_UNTIL) * self.max_minutes
 
 
 def hold_out(counts: SpikeCounts, seed: int) -> tuple[SpikeCounts, SpikeCounts]:
@@ -118,11 +83,11 @@ def fit_networks(
         start.carry_over(networks, train)
     task = _autoencoder_task(networks, model_settings, train, held_out, settings.seed)
     stage = _autoencoder_stage(train, held_out, model_settings)
-    reports[task.name] = _run(task, stage, settings, started, AUTOENCODER_UNTIL)
+    reports[task.name] = run_stage(task, stage, settings, started, AUTOENCODER_UNTIL)
     if settings.refit:
         stage = _refit_stage(stage, reports[task.name])
         task = _autoencoder_task(networks, model_settings, joined(train, held_out), held_out, settings.seed, "refit")
-        reports[task.name] = _run(task, stage, settings, started, REFIT_UNTIL)
+        reports[task.name] = run_stage(task, stage, settings, started, REFIT_UNTIL)
     reports["denoiser"] = fit_denoiser(networks, train, held_out, settings, started)
     count_model, observation = fit_count_model(
         networks, model_settings["history_bins"], train, held_out, settings.seed, settings.seconds_after_stages
@@ -131,58 +96,7 @@ def fit_networks(
     return reports, observation
 
 
-def fit_denoiser(
-    networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCounts, settings: FitSettings, started: float
-) -> StageReport:
-    """Train the denoiser on the latents of these trials, and on their conditions where the model has such."""
-    networks.eval()
-    task = _denoiser_task(networks, train, held_out, settings.seed)
-    report = _run(task, _denoiser_stage(train, networks.denoiser_channels), settings, started, DENOISER_UNTIL)
-    networks.eval()
-    _fit_solver(networks, task, train, settings)
-    _match_moments(networks, train, settings)
-    return report
-
-
-def stage_steps(num_steps: Any) -> dict[str, tuple[int, int]] | None:
-    """(schedule, steps) by stage from what the user gave."""
-    if num_steps is None:
-        return None
-    if isinstance(num_steps, Mapping):
-        unknown = set(num_steps) - set(STAGES)
-        if unknown:
-            raise ValueError(f"num_steps has unknown stages {sorted(unknown)}; known are {', '.join(STAGES)}.")
-        pairs = {
-            name: steps if isinstance(steps, (tuple, list)) else (steps, steps) for name, steps in num_steps.items()
-        }
-    else:
-        pairs = dict.fromkeys(STAGES, (num_steps, num_steps))
-    for name, (schedule, steps) in pairs.items():
-        if not 1 <= steps <= schedule:
-            raise ValueError(f"num_steps[{name!r}] must be at least 1, within its schedule; got {(schedule, steps)}.")
-    return {name: (int(schedule), int(steps)) for name, (schedule, steps) in pairs.items()}
-
-
 # ---- stages ----------------------------------------------------------------------------------
-
-
-def _run(
-    task: AutoencoderTask | DenoiserTask, stage: StageSettings, settings: FitSettings, started: float, until: float
-) -> StageReport:
-    schedule, stop_at = (settings.num_steps or {}).get(task.name, (None, None))
-    deadline = None if settings.max_minutes is None else started + 60 * until * settings.max_minutes
-    return train_stage(
-        task,
-        stage,
-        seed=settings.seed,
-        schedule=schedule,
-        stop_at=stop_at,
-        deadline=deadline,
-        checkpoint=settings.checkpoint / f"{task.name}.safetensors" if settings.checkpoint else None,
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        progress=settings.progress,
-    )
 
 
 def _start_autoencoder(networks: LDNSNetworks, train: SpikeCounts) -> None:
@@ -225,47 +139,6 @@ def _autoencoder_task(
     )
 
 
-def _denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCounts, seed: int) -> DenoiserTask:
-    known = networks.conditions
-    z = networks.encode(train.counts, train.mask)
-    z_held_out = networks.encode(held_out.counts, held_out.mask)
-    mean, sd = z[train.mask].mean(axis=0), z[train.mask].std(axis=0)
-    sd = np.maximum(sd, 1e-6)
-    networks.set_latent_scale(mean, np.diag(sd))
-    scaled = [((values - mean) / sd * part.mask[..., None]) for values, part in ((z, train), (z_held_out, held_out))]
-    return DenoiserTask(
-        networks.denoiser,
-        torch.from_numpy(scaled[0]),
-        mask_of(train.mask),
-        torch.from_numpy(scaled[1]),
-        mask_of(held_out.mask),
-        batch_size=DENOISER_BATCH,
-        seed=seed,
-        conditions=None if known is None else (known, known.of_counts(train), known.of_counts(held_out)),
-    )
-
-
-def _fit_solver(networks: LDNSNetworks, task: DenoiserTask, train: SpikeCounts, settings: FitSettings) -> None:
-    """Fit the default sampler to the denoiser, on as many trials as there is time for."""
-    num_trials = int(np.clip(SOLVER_TRIALS_A_SECOND * settings.seconds_after_stages, 8, BLOCK_TRIALS))
-    encoded = None
-    if networks.conditions is not None:
-        encoded = networks.conditions.evenly(np.resize(train.num_bins, num_trials))
-    fit_solver(networks, task.train_latents.cpu(), train.num_bins, num_trials, settings.seed, encoded)
-
-
-def _match_moments(networks: LDNSNetworks, train: SpikeCounts, settings: FitSettings) -> None:
-    """Give the latents that are drawn the mean and covariance of the encoded ones."""
-    encoded = networks.encode(train.counts, train.mask)[train.mask]
-    most = min(MAX_MATCHED_TRIALS, SAMPLED_TRIALS_A_SECOND * settings.seconds_after_stages)
-    num_bins = np.resize(train.num_bins, int(max(BLOCK_TRIALS, min(most, MAX_MATCHED_BINS / train.max_bins))))
-    drawn = np.concatenate(list(draw_latents(networks, num_bins, settings.seed, "moments")))
-    valid = np.arange(drawn.shape[1]) < num_bins[:, None]
-    A, b = transport(moments(drawn[valid]), moments(encoded))
-    mean, scale = (buffer.double().cpu().numpy() for buffer in (networks.latent_mean, networks.latent_map))
-    networks.set_latent_scale(A @ mean + b, scale @ A.T)
-
-
 def _autoencoder_stage(train: SpikeCounts, held_out: SpikeCounts, model_settings: Mapping[str, Any]) -> StageSettings:
     weight_decay = model_settings["weight_decay"]
     if weight_decay is None:
@@ -292,14 +165,6 @@ def _refit_stage(stage: StageSettings, report: StageReport) -> StageSettings:
         learning_rate=stage.learning_rate * stage.share(report.best_step, report.progress(report.best_step)),
         keep_best=False,
     )
-
-
-def _denoiser_stage(train: SpikeCounts, channels: int) -> StageSettings:
-    # 150 passes over the trials. Of few trials, more passes leave the metrics as they are and are remembered.
-    steps = int(np.clip(150 * train.num_trials / DENOISER_BATCH, 800, 12000))
-    # The wider the network, the shorter its steps.
-    rate = 5e-3 * np.sqrt(64 / channels)
-    return StageSettings(max_steps=steps, learning_rate=rate, evaluate_every=100, patience=8)
 
 
 def _batch_size(train: SpikeCounts) -> int:

@@ -99,6 +99,7 @@ class LDNSUses(LDNSSampling):
         self,
         *,
         block_s: float | None = None,
+        covariates: Mapping[str, Any] | None = None,
         seed: int | None = None,
         steps: int | None = None,
         snapshot: Mapping[str, Any] | None = None,
@@ -109,12 +110,14 @@ class LDNSUses(LDNSSampling):
         ----------
         block_s : float, optional
             Length of a block in s, at least that of the trials it was fitted to. Default: four times that.
+        covariates : mapping from str to value, optional
+            Conditions that hold throughout the session, of those that are constant over trials. Default: unknown.
         seed : int, optional
             The session follows from it. Default: a fresh one.
         steps : int, optional
             Of the sampler.
         snapshot : mapping, optional
-            Where to go on: ``session.snapshot()`` of a session of the same model, seed and block length.
+            Where to go on: ``session.snapshot()`` of a session of the same model, seed, covariates and block length.
 
         Returns
         -------
@@ -123,11 +126,12 @@ class LDNSUses(LDNSSampling):
         Raises
         ------
         ValueError
-            If the model is locked to trials, or the block is too short.
+            If the model is locked to trials, the block is too short, a covariate varies within trials, or
+            :meth:`sample` would not take it.
         """
         from spikeinterface_gen.models.running import RunningSession
 
-        return RunningSession(self, block_s, seed, steps, snapshot)
+        return RunningSession(self, block_s, covariates, seed, steps, snapshot)
 
     def complete(
         self, counts: SpikeCounts, known: npt.ArrayLike, *, steps: int | None = None, seed: int | None = None
@@ -140,7 +144,8 @@ class LDNSUses(LDNSSampling):
         Parameters
         ----------
         counts : SpikeCounts
-            Of all units; what is not known is not looked at.
+            Of all units; what is not known is not looked at. Covariates, and times of the trials, are known where the
+            model is conditioned on them; those of another session are to be left out.
         known : array of bool
             (bins,) for the first bins, say, (units,) for some units, or any shape that broadcasts to (trials, bins,
             units), such as (bins, units). Where there are as many bins as units, give the full shape.

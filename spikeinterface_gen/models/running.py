@@ -21,6 +21,8 @@ import torch
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS
+from spikeinterface_gen.models.conditions import Conditions
+from spikeinterface_gen.models.latent_draws import denoiser_of
 from spikeinterface_gen.provenance import provenance
 from spikeinterface_gen.randomness import normals, resolve_seed
 
@@ -45,7 +47,13 @@ class RunningSession(Iterator[SpikeCounts]):
     """
 
     def __init__(
-        self, model: Any, block_s: float | None, seed: int | None, steps: int | None, snapshot: Mapping[str, Any] | None
+        self,
+        model: Any,
+        block_s: float | None,
+        covariates: Mapping[str, Any] | None,
+        seed: int | None,
+        steps: int | None,
+        snapshot: Mapping[str, Any] | None,
     ) -> None:
         self._networks = model._ready()
         self._population = population = model.population_
@@ -66,8 +74,14 @@ class RunningSession(Iterator[SpikeCounts]):
         # Whole tokens: windows then cut the session at the same places.
         self.block_bins = -(-bins // patch) * patch
         self.seed = resolve_seed(seed)
-        # Of a window: three blocks.
-        self._modes = self._networks.modes(3 * self.block_bins)
+        # A window has three blocks.
+        length = 3 * self.block_bins
+        self._modes = self._networks.modes(length)
+        self._held = _held(self._networks.conditions, covariates)
+        encoded = None
+        if self._networks.conditions is not None:
+            encoded = self._networks.conditions.encoded(self._held, np.array([length]))
+        self._denoise, _ = denoiser_of(self._networks, range(1), np.array([length]), length, encoded)
         self._steps = steps or DEFAULT_STEPS["modal"]
         self._windows: dict[int, np.ndarray] = {}
         self._model = self._networks.count_model()
@@ -99,6 +113,7 @@ class RunningSession(Iterator[SpikeCounts]):
             counts,
             population.bin_size_ms,
             unit_ids=population.unit_ids,
+            covariates=self._networks.conditions.restored(self._held, self.block_bins) if self._held else None,
             unit_properties=population.unit_properties,
             t_starts_s=[k * self.block_bins * population.bin_size_ms / 1000.0],
             trial_locked=False,
@@ -147,8 +162,20 @@ class RunningSession(Iterator[SpikeCounts]):
                 [normals(self.seed, "session latents", block + 2, shape) for block in (k - 1, k, k + 1)]
             )
             start = torch.from_numpy(noise)[None].to(device)
-            networks = self._networks
-            x = networks.solve(networks.fast_denoiser(), lambda _: start, self._steps, self._modes)
+            x = self._networks.solve(self._denoise, lambda _: start, self._steps, self._modes)
             z = self._networks.unstandardised(x)[0].cpu().numpy()
             self._windows = {j: window for j, window in self._windows.items() if abs(j - k) <= 2} | {k: z}
         return self._windows[k]
+
+
+def _held(conditions: Conditions | None, covariates: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
+    """Values of the covariates that hold throughout a session."""
+    if not covariates:
+        return {}
+    if conditions is None:
+        raise ValueError("covariates need a conditional model; this one was fitted without covariates.")
+    held = conditions.asked(1, covariates, session=False, seed=0).held
+    for name in held:
+        if conditions.covariates[name].varying:
+            raise ValueError(f"covariates: {name!r} varies within trials; an endless session takes constant ones only.")
+    return held

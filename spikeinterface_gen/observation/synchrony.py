@@ -10,11 +10,13 @@ no latent carries that. The counts of a bin are therefore drawn with a Gaussian 
 
 where F is the distribution of a count of expectation r. It leaves the distribution of every single unit as it is.
 
-Fit: :math:`\Delta`, the pairwise correlations of the recording less those of free runs, is signal plus sampling noise.
-Half the difference of the correlations in two random halves of the trials has the same noise and no signal, so it says
-what to believe. A pair is kept as it is if :math:`|\Delta_{ij}|` exceeds all but 10⁻⁴ of the noise; of the rest,
-the eigenvalues w beyond the noise's largest, e, are kept and shrunk to :math:`\sqrt{w^2 - e^2}`, which is optimal for
-a low-rank matrix in white noise. Where nothing exceeds the noise, R is the identity.
+Fit: what units share for longer belongs to the latents, even where these have too little of it: put into single bins,
+it would blur how many units fire together. Correlations are therefore those within a bin, less those between bins
+three apart. :math:`\Delta`, those of the recording less those of free runs, is signal plus sampling noise. Half the
+difference of two random halves of the recorded trials, plus that of two halves of the free runs, has the same noise and
+no signal, so it says what to believe. A pair is kept as it is if :math:`|\Delta_{ij}|` exceeds all but 10⁻⁴ of the
+noise; of the rest, the eigenvalues w beyond the noise's largest, e, are kept and shrunk to :math:`\sqrt{w^2 - e^2}`,
+which is optimal for a low-rank matrix in white noise. Where nothing exceeds the noise, R is the identity.
 
 Correlations of counts become those of :math:`\varepsilon` by Mehler's expansion, with normalised Hermite polynomials h:
 
@@ -44,6 +46,8 @@ from spikeinterface_gen.randomness import uniforms
 __all__ = ["Synchrony", "count_moments", "fit_synchrony", "positive_definite"]
 
 NUM_GROUPS, NUM_HALVINGS = 8, 6
+# Bins after which what is left of a correlation is that of the latents: on recorded data, the rest is gone after 30 ms.
+LATER = 3
 # Share of the noise of single pairs that a pair may be mistaken for.
 PAIR_LEVEL = 1e-4
 # A unit with fewer spikes says nothing about pairs.
@@ -94,13 +98,14 @@ class Synchrony:
 
 @dataclass(frozen=True)
 class CountMoments:
-    """Moments of recorded counts per bin, in groups of trials.
+    """Moments of counts per bin, recorded or of free runs, in groups of trials.
 
     Attributes
     ----------
-    mean : array of float64, shape (units,)
+    mean, sd : array of float64, shape (units,)
     correlations : array of float32, shape (groups, units, units)
-        Of each group, about the mean and relative to the s.d. of all trials.
+        Of each group, about the mean and relative to the s.d. of all trials: those within a bin less those between
+        bins three apart.
     weights : array of float64, shape (groups,)
         Share of the bins.
     num_bins : int
@@ -108,6 +113,7 @@ class CountMoments:
     """
 
     mean: np.ndarray
+    sd: np.ndarray
     correlations: np.ndarray
     weights: np.ndarray
     num_bins: int
@@ -117,24 +123,38 @@ class CountMoments:
         weights = self.weights[groups] / self.weights[groups].sum()
         return np.einsum("g,gij->ij", weights, self.correlations[groups])
 
+    def halvings(self, seed: int, whose: str) -> np.ndarray:
+        """Half the differences between the correlations in random halves, shape (halvings, units, units)."""
+        number = len(self.weights)
+        halves = [np.argsort(uniforms(seed, f"synchrony, {whose}", k, (number,))) for k in range(NUM_HALVINGS)]
+        return np.stack([(self.over(h[: number // 2]) - self.over(h[number // 2 :])) / 2 for h in halves])
+
 
 def count_moments(counts: np.ndarray, valid: np.ndarray, seed: int) -> CountMoments:
     """Moments of counts, shape (trials, bins, units), over ``valid`` bins, in random groups of trials."""
-    num_trials, _, num_units = counts.shape
+    return _moments(counts, valid, seed, 0.0)
+
+
+def _moments(x: np.ndarray, valid: np.ndarray, seed: int, noise_variance: np.ndarray | float) -> CountMoments:
+    """Of counts, or of their expectations, shape (trials, bins, units), whose variance is larger by the noise."""
+    num_trials, _, num_units = x.shape
     num_bins = int(valid.sum())
-    mean = counts.sum(axis=(0, 1), dtype=np.int64) / num_bins
+    mean = x.sum(axis=(0, 1), dtype=np.float64, where=valid[..., None]) / num_bins
     num_groups = min(NUM_GROUPS, num_trials)
     group = np.empty(num_trials, np.int64)
     group[np.argsort(uniforms(seed, "synchrony groups", 0, (num_trials,)))] = np.arange(num_trials) % num_groups
-    products = np.zeros((num_groups, num_units, num_units), np.float32)
-    bins = np.zeros(num_groups)
+    products = np.zeros((2, num_groups, num_units, num_units), np.float32)
+    terms = np.zeros((2, num_groups))
     for trial in range(num_trials):
-        x = (counts[trial, valid[trial]] - mean).astype(np.float32)
-        products[group[trial]] += x.T @ x
-        bins[group[trial]] += len(x)
-    sd = np.sqrt(np.maximum(np.einsum("gii->i", products) / num_bins, 1e-12))
-    products /= (bins[:, None, None] * np.outer(sd, sd)).astype(np.float32)
-    return CountMoments(mean, products, bins / num_bins, num_bins)
+        deviation = (x[trial, valid[trial]] - mean).astype(np.float32)
+        for k, lag in enumerate((0, LATER)):
+            products[k, group[trial]] += deviation[lag:].T @ deviation[: max(0, len(deviation) - lag)]
+            terms[k, group[trial]] += max(0, len(deviation) - lag)
+    variance = np.einsum("gii->i", products[0]) / num_bins + noise_variance
+    sd = np.sqrt(np.maximum(variance, 1e-12))
+    products /= (np.maximum(terms, 1)[:, :, None, None] * np.outer(sd, sd)).astype(np.float32)
+    lasting = (products[1] + products[1].swapaxes(1, 2)) / 2
+    return CountMoments(mean, sd, products[0] - lasting, terms[0] / num_bins, num_bins)
 
 
 def fit_synchrony(
@@ -159,31 +179,21 @@ def fit_synchrony(
     """
     num_units = expected.shape[2]
     none = Synchrony.none(num_units)
-    num_groups = len(recorded.weights)
-    if num_groups < 2 or num_units < 2:
+    if min(len(recorded.weights), len(expected)) < 2 or num_units < 2:
         return none
-    r = expected[valid]
-    drawn, variance = dispersion.mean_and_variance(r)
-    mean = drawn.mean(axis=0, dtype=np.float64)
-    covariance = np.asarray((drawn - mean.astype(np.float32)).T @ (drawn - mean.astype(np.float32)), np.float64)
-    covariance /= len(drawn)
-    noise_variance = variance.mean(axis=0, dtype=np.float64)
-    sd = np.sqrt(np.diag(covariance) + noise_variance)
-    scale = np.outer(np.maximum(sd, 1e-9), np.maximum(sd, 1e-9))
-    difference = recorded.over(np.arange(num_groups)) - covariance / scale
-    halvings = [
-        np.argsort(uniforms(seed, "synchrony halves", k, (num_groups,))) < num_groups // 2 for k in range(NUM_HALVINGS)
-    ]
-    noise = np.stack(
-        [(recorded.over(np.flatnonzero(half)) - recorded.over(np.flatnonzero(~half))) / 2 for half in halvings]
-    )
+    drawn, variance = dispersion.mean_and_variance(expected)
+    noise_variance = variance.mean(axis=(0, 1), dtype=np.float64, where=valid[..., None])
+    free = _moments(drawn, valid, seed, noise_variance)
+    difference = recorded.over(np.arange(len(recorded.weights))) - free.over(np.arange(len(free.weights)))
+    noise = recorded.halvings(seed, "recorded") + free.halvings(seed, "free")
     known = recorded.mean * recorded.num_bins >= MIN_SPIKES
     off_diagonal = np.outer(known, known) & ~np.eye(num_units, dtype=bool)
     signal = _denoise(difference * off_diagonal, noise * off_diagonal, off_diagonal)
     if not signal.any():
         return none
-    order = np.argsort(uniforms(seed, "synchrony bins", 0, (len(r),)))[:MAX_SAMPLED_BINS]
-    return Synchrony(positive_definite(_copula_correlation(signal * scale, r[order], dispersion)))
+    order = np.argsort(uniforms(seed, "synchrony bins", 0, (free.num_bins,)))[:MAX_SAMPLED_BINS]
+    covariance = signal * np.outer(free.sd, free.sd)
+    return Synchrony(positive_definite(_copula_correlation(covariance, expected[valid][order], dispersion)))
 
 
 def _denoise(difference: np.ndarray, noise: np.ndarray, off_diagonal: np.ndarray) -> np.ndarray:
