@@ -150,7 +150,7 @@ class StageModule(lightning.LightningModule):
         if self.stop_at is not None:
             self.finished = self.report.steps >= self.stop_at
         elif self.report.schedule:
-            self.finished = self._too_late() or self.report.steps >= self.report.schedule
+            self.finished = self._keep_time() or self.report.steps >= self.report.schedule
         if self.finished or self.report.steps % self.settings.evaluate_every == 0:
             self._evaluate()
         if self._bar is not None:
@@ -191,8 +191,8 @@ class StageModule(lightning.LightningModule):
         if self._bar is not None:
             self._bar.total = self.report.schedule
 
-    def _too_late(self) -> bool:
-        """Whether the time is over; where the steps have another pace than was planned for, plan anew."""
+    def _keep_time(self) -> bool:
+        """Plan anew where the steps have another pace than was planned for; return whether the time is over."""
         if self.deadline is None:
             return False
         now = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.history import SpikeHistory, calibrate, fit_history
 from spikeinterface_gen.observation.synchrony import Synchrony, count_moments, fit_synchrony
 from spikeinterface_gen.randomness import uniforms
+from spikeinterface_gen.validation.distances import distance
 
 __all__ = [
     "SAMPLED_TRIALS_A_SECOND",
@@ -49,12 +50,17 @@ class ObservationReport:
         Of each candidate for the spike history: its gain in log-likelihood over none, less its parameters.
     num_coupled : int
         Units that share more than their rates within a bin.
+    synchrony_distances : dict of str to float
+        Of the population's count in free runs from the recorded one, with a synchrony that makes up for all that is
+        missing within a bin ("whole"), and for what of it is gone three bins later ("transient"). The lesser is
+        chosen; empty where there is none.
     """
 
     counts: str
     num_regular: int
     history_gains_nats: dict[str, float]
     num_coupled: int
+    synchrony_distances: dict[str, float] = field(default_factory=dict)
 
     @property
     def history(self) -> str:
@@ -66,6 +72,7 @@ class ObservationReport:
         return (
             f"{self.counts} counts, {self.num_regular} units varying less than that; spike history: {self.history} "
             f"(gain less parameters, in nats: {gains}); {self.num_coupled} units in synchrony"
+            + "".join(f", {name} at D_KL {distance:.2g}" for name, distance in self.synchrony_distances.items())
         )
 
 
@@ -91,7 +98,8 @@ def fit_count_model(
     draws = model.variates(rates.shape, seed, "calibration counts")
     model = CountModel(calibrate(history, rates, draws, moments.mean, valid), model.synchrony)
     _, expected = model.history.simulate(rates, draws)
-    synchrony = fit_synchrony(moments, expected, valid, history.dispersion, seed)
+    candidates = fit_synchrony(moments, expected, valid, history.dispersion, seed)
+    synchrony, distances = _choose_synchrony(model.history, candidates, rates, valid, recorded, seed)
     if len(synchrony.coupled):
         # What units share comes back through their histories.
         model = CountModel(model.history, synchrony)
@@ -101,7 +109,27 @@ def fit_count_model(
     relative = variance[0] / np.maximum(moments.mean, 1e-12)
     num_regular = 0 if networks.binary else int((relative < 0.95).sum())
     counts = "Bernoulli" if networks.binary else "Poisson"
-    return model, ObservationReport(counts, num_regular, gains, len(synchrony.coupled))
+    return model, ObservationReport(counts, num_regular, gains, len(synchrony.coupled), distances)
+
+
+def _choose_synchrony(
+    history: SpikeHistory,
+    candidates: tuple[Synchrony, Synchrony],
+    rates: np.ndarray,
+    valid: np.ndarray,
+    recorded: SpikeCounts,
+    seed: int,
+) -> tuple[Synchrony, dict[str, float]]:
+    """The one with which as many units fire together in free runs as in the recording, and the distances of both."""
+    if not len(candidates[0].coupled):
+        return candidates[0], {}
+    distances = {}
+    for name, synchrony in zip(("whole", "transient"), candidates, strict=True):
+        draws = CountModel(history, synchrony).variates(rates.shape, seed, "choice of synchrony")
+        counts, _ = history.simulate(rates, draws)
+        free = SpikeCounts(counts * valid[..., None], recorded.bin_size_ms, recorded.unit_ids, valid.sum(axis=1))
+        distances[name] = distance(recorded, free, "population_count")
+    return candidates[0 if distances["whole"] <= distances["transient"] else 1], distances
 
 
 def recalibrated(networks: LDNSNetworks, counts: SpikeCounts, seed: int) -> CountModel:

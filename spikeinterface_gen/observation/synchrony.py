@@ -10,13 +10,15 @@ no latent carries that. The counts of a bin are therefore drawn with a Gaussian 
 
 where F is the distribution of a count of expectation r. It leaves the distribution of every single unit as it is.
 
-Fit: what units share for longer belongs to the latents, even where these have too little of it: put into single bins,
-it would blur how many units fire together. Correlations are therefore those within a bin, less those between bins
-three apart. :math:`\Delta`, those of the recording less those of free runs, is signal plus sampling noise. Half the
-difference of two random halves of the recorded trials, plus that of two halves of the free runs, has the same noise and
-no signal, so it says what to believe. A pair is kept as it is if :math:`|\Delta_{ij}|` exceeds all but 10⁻⁴ of the
-noise; of the rest, the eigenvalues w beyond the noise's largest, e, are kept and shrunk to :math:`\sqrt{w^2 - e^2}`,
-which is optimal for a low-rank matrix in white noise. Where nothing exceeds the noise, R is the identity.
+Fit: :math:`\Delta`, the pairwise correlations of the recording less those of free runs, is signal plus sampling noise.
+Half the difference of the correlations in two random halves of the trials has the same noise and no signal, so it says
+what to believe. A pair is kept as it is if :math:`|\Delta_{ij}|` exceeds all but 10⁻⁴ of the noise; of the rest,
+the eigenvalues w beyond the noise's largest, e, are kept and shrunk to :math:`\sqrt{w^2 - e^2}`, which is optimal for
+a low-rank matrix in white noise. Where nothing exceeds the noise, R is the identity.
+
+What units share for longer belongs to the latents. Where these have a little too little of it, single bins can make up
+for that; where it is much, they blur how many units fire together. A transient synchrony is therefore fitted, too, to
+correlations within a bin less those between bins three apart, and free runs decide.
 
 Correlations of counts become those of :math:`\varepsilon` by Mehler's expansion, with normalised Hermite polynomials h:
 
@@ -46,7 +48,7 @@ from spikeinterface_gen.randomness import uniforms
 __all__ = ["Synchrony", "count_moments", "fit_synchrony", "positive_definite"]
 
 NUM_GROUPS, NUM_HALVINGS = 8, 6
-# Bins after which what is left of a correlation is that of the latents: on recorded data, the rest is gone after 30 ms.
+# Bins after which what is left of a correlation is that of the latents: in recorded data, the rest is gone after 30 ms.
 LATER = 3
 # Share of the noise of single pairs that a pair may be mistaken for.
 PAIR_LEVEL = 1e-4
@@ -103,9 +105,9 @@ class CountMoments:
     Attributes
     ----------
     mean, sd : array of float64, shape (units,)
-    correlations : array of float32, shape (groups, units, units)
-        Of each group, about the mean and relative to the s.d. of all trials: those within a bin less those between
-        bins three apart.
+    correlations : array of float32, shape (2, groups, units, units)
+        Of each group, about the mean and relative to the s.d. of all trials: within a bin, and these less those
+        between bins three apart.
     weights : array of float64, shape (groups,)
         Share of the bins.
     num_bins : int
@@ -119,15 +121,9 @@ class CountMoments:
     num_bins: int
 
     def over(self, groups: np.ndarray) -> np.ndarray:
-        """Correlations over some of the groups."""
+        """Correlations over some of the groups, of both kinds, shape (2, units, units)."""
         weights = self.weights[groups] / self.weights[groups].sum()
-        return np.einsum("g,gij->ij", weights, self.correlations[groups])
-
-    def halvings(self, seed: int, whose: str) -> np.ndarray:
-        """Half the differences between the correlations in random halves, shape (halvings, units, units)."""
-        number = len(self.weights)
-        halves = [np.argsort(uniforms(seed, f"synchrony, {whose}", k, (number,))) for k in range(NUM_HALVINGS)]
-        return np.stack([(self.over(h[: number // 2]) - self.over(h[number // 2 :])) / 2 for h in halves])
+        return np.einsum("g,lgij->lij", weights, self.correlations[:, groups])
 
 
 def count_moments(counts: np.ndarray, valid: np.ndarray, seed: int) -> CountMoments:
@@ -153,13 +149,13 @@ def _moments(x: np.ndarray, valid: np.ndarray, seed: int, noise_variance: np.nda
     variance = np.einsum("gii->i", products[0]) / num_bins + noise_variance
     sd = np.sqrt(np.maximum(variance, 1e-12))
     products /= (np.maximum(terms, 1)[:, :, None, None] * np.outer(sd, sd)).astype(np.float32)
-    lasting = (products[1] + products[1].swapaxes(1, 2)) / 2
-    return CountMoments(mean, sd, products[0] - lasting, terms[0] / num_bins, num_bins)
+    products[1] = products[0] - (products[1] + products[1].swapaxes(1, 2)) / 2
+    return CountMoments(mean, sd, products, terms[0] / num_bins, num_bins)
 
 
 def fit_synchrony(
     recorded: CountMoments, expected: np.ndarray, valid: np.ndarray, dispersion: Dispersion, seed: int
-) -> Synchrony:
+) -> tuple[Synchrony, Synchrony]:
     """Find R, such that correlations of free runs become those of the recording, as far as these are known.
 
     Parameters
@@ -175,25 +171,36 @@ def fit_synchrony(
 
     Returns
     -------
-    Synchrony
+    whole, transient : Synchrony
+        By all that is missing within a bin, and by what of it is gone three bins later.
     """
     num_units = expected.shape[2]
     none = Synchrony.none(num_units)
-    if min(len(recorded.weights), len(expected)) < 2 or num_units < 2:
-        return none
+    num_groups = len(recorded.weights)
+    if num_groups < 2 or num_units < 2:
+        return none, none
     drawn, variance = dispersion.mean_and_variance(expected)
     noise_variance = variance.mean(axis=(0, 1), dtype=np.float64, where=valid[..., None])
     free = _moments(drawn, valid, seed, noise_variance)
-    difference = recorded.over(np.arange(len(recorded.weights))) - free.over(np.arange(len(free.weights)))
-    noise = recorded.halvings(seed, "recorded") + free.halvings(seed, "free")
+    difference = recorded.over(np.arange(num_groups)) - free.over(np.arange(len(free.weights)))
+    halvings = [
+        np.argsort(uniforms(seed, "synchrony halves", k, (num_groups,))) < num_groups // 2 for k in range(NUM_HALVINGS)
+    ]
+    noise = np.stack(
+        [(recorded.over(np.flatnonzero(half)) - recorded.over(np.flatnonzero(~half))) / 2 for half in halvings], axis=1
+    )
     known = recorded.mean * recorded.num_bins >= MIN_SPIKES
     off_diagonal = np.outer(known, known) & ~np.eye(num_units, dtype=bool)
-    signal = _denoise(difference * off_diagonal, noise * off_diagonal, off_diagonal)
-    if not signal.any():
-        return none
     order = np.argsort(uniforms(seed, "synchrony bins", 0, (free.num_bins,)))[:MAX_SAMPLED_BINS]
-    covariance = signal * np.outer(free.sd, free.sd)
-    return Synchrony(positive_definite(_copula_correlation(covariance, expected[valid][order], dispersion)))
+    r, scale = expected[valid][order], np.outer(free.sd, free.sd)
+
+    def of_kind(kind: int) -> Synchrony:
+        signal = _denoise(difference[kind] * off_diagonal, noise[kind] * off_diagonal, off_diagonal)
+        if not signal.any():
+            return none
+        return Synchrony(positive_definite(_copula_correlation(signal * scale, r, dispersion)))
+
+    return of_kind(0), of_kind(1)
 
 
 def _denoise(difference: np.ndarray, noise: np.ndarray, off_diagonal: np.ndarray) -> np.ndarray:

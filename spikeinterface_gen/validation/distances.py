@@ -11,11 +11,11 @@ import numpy as np
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.validation.design import Groups, equal_number
 from spikeinterface_gen.validation.layout import Layout
-from spikeinterface_gen.validation.metrics import METRICS, PAPER_METRICS
+from spikeinterface_gen.validation.metrics import METRICS, PAPER_METRICS, Metric
 from spikeinterface_gen.validation.statistics import TrialStatistics
 from spikeinterface_gen.validation.sums import SpikeSums
 
-__all__ = ["METRICS", "PAPER_METRICS", "check_same_population", "compare", "floors"]
+__all__ = ["METRICS", "PAPER_METRICS", "check_same_population", "compare", "distance", "floors"]
 
 
 def compare(real: SpikeCounts, synthetic: SpikeCounts, *, paper: bool = False) -> dict[str, float]:
@@ -35,12 +35,20 @@ def compare(real: SpikeCounts, synthetic: SpikeCounts, *, paper: bool = False) -
         ``population_count`` in nats, ``correlation``, ``isi_mean`` and ``isi_sd`` in s. NaN where no
         unit has enough spikes for the statistic.
     """
+    return _distances(real, synthetic, PAPER_METRICS if paper else {name: METRICS[name] for name in PAPER_METRICS})
+
+
+def distance(real: SpikeCounts, synthetic: SpikeCounts, metric: str) -> float:
+    """Return one of the distances in ``METRICS``, in its unit; trials as for :func:`compare`."""
+    return _distances(real, synthetic, {metric: METRICS[metric]})[metric]
+
+
+def _distances(real: SpikeCounts, synthetic: SpikeCounts, metrics: dict[str, Metric]) -> dict[str, float]:
     check_same_population(real, synthetic)
-    chosen = PAPER_METRICS if paper else {name: METRICS[name] for name in PAPER_METRICS}
     layout = Layout.of(real, synthetic)
     sides = [TrialStatistics.of_sums(SpikeSums(counts, layout)) for counts in (real, synthetic)]
     return {
-        name: metric.distance(metric.of_real(sides[0]), metric.statistic(sides[1])) for name, metric in chosen.items()
+        name: metric.distance(metric.of_real(sides[0]), metric.statistic(sides[1])) for name, metric in metrics.items()
     }
 
 
