@@ -33,6 +33,8 @@ MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 1e7, 3e5
 # Trials of which latents are drawn for free runs, at most; for each second there is, here and wherever a fit draws
 # latents: of few units, these take the time.
 MAX_CALIBRATED_TRIALS, SAMPLED_TRIALS_A_SECOND = 600, 100
+# Recorded trials that free runs are compared with to choose the synchrony, relative to their number, at most.
+COMPARED_SHARE = 4
 # Unit means of free runs agree with the recorded ones to within this share.
 MEAN_TOLERANCE = 0.01
 
@@ -123,7 +125,7 @@ def _choose_synchrony(
     """The one with which as many units fire together in free runs as in the recording, and the distances of both."""
     if not len(candidates[0].coupled):
         return candidates[0], {}
-    distances = {}
+    recorded, distances = _some_trials(recorded, COMPARED_SHARE * rates.size, seed), {}
     for name, synchrony in zip(("whole", "transient"), candidates, strict=True):
         draws = CountModel(history, synchrony).variates(rates.shape, seed, "choice of synchrony")
         counts, _ = history.simulate(rates, draws)
