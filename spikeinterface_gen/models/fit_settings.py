@@ -13,8 +13,10 @@ from spikeinterface_gen.training import StageReport, StageSettings, Task, train_
 
 __all__ = ["AUTOENCODER_UNTIL", "DENOISER_UNTIL", "REFIT_UNTIL", "FitSettings", "run_stage", "stage_steps"]
 
-# Shares of ``max_minutes`` after which a stage must be over; the rest is for the observation model and the metrics.
-AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.35, 0.43, 0.9
+# Shares of ``max_minutes`` after which a stage must be over. The rest is for the sampler, the observation model and the
+# metrics, whose sizes are chosen for a tenth of it.
+AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.35, 0.43, 0.89
+SHARE_AFTER_STAGES = 0.1
 STAGES = ("autoencoder", "refit", "denoiser")
 
 
@@ -38,7 +40,7 @@ class FitSettings:
     @property
     def seconds_after_stages(self) -> float:
         """What the budget, whatever the time left, has for what follows: a fit depends on no other load."""
-        return np.inf if self.max_minutes is None else 60 * (1 - DENOISER_UNTIL) * self.max_minutes
+        return np.inf if self.max_minutes is None else 60 * SHARE_AFTER_STAGES * self.max_minutes
 
 
 def stage_steps(num_steps: Any) -> dict[str, tuple[int, int]] | None:

@@ -34,7 +34,7 @@ MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 1e7, 3e5
 # latents: of few units, these take the time.
 MAX_CALIBRATED_TRIALS, SAMPLED_TRIALS_A_SECOND = 600, 100
 # Recorded trials that free runs are compared with to choose the synchrony, relative to their number, at most.
-COMPARED_SHARE = 4
+COMPARED_SHARE = 2
 # Unit means of free runs agree with the recorded ones to within this share.
 MEAN_TOLERANCE = 0.01
 
