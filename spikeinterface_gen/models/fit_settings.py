@@ -15,7 +15,7 @@ __all__ = ["AUTOENCODER_UNTIL", "DENOISER_UNTIL", "REFIT_UNTIL", "FitSettings", 
 
 # Shares of ``max_minutes`` after which a stage must be over. The rest is for the sampler, the observation model and the
 # metrics, whose sizes are chosen for a tenth of it.
-AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.35, 0.43, 0.89
+AUTOENCODER_UNTIL, REFIT_UNTIL, DENOISER_UNTIL = 0.35, 0.43, 0.86
 SHARE_AFTER_STAGES = 0.1
 STAGES = ("autoencoder", "refit", "denoiser")
 
