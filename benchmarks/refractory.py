@@ -2,8 +2,7 @@
 
     python benchmarks/refractory.py
 
-Of the bundled session, and of Poisson counts that leave little room, or none. Trials lie end to end, where one does not
-know what follows, or apart.
+Of the bundled session, and of Poisson counts that leave little room, or none. Trials lie end to end, or apart.
 """
 
 import numpy as np

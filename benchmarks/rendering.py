@@ -5,8 +5,7 @@
 
 Speeds are in processor seconds, which a busy machine lengthens little, and each round times all contenders one after
 the other; the median over rounds is taken. Also: opening and saving an hour (83 GB, of which the disk gets back what
-was written a while ago), and how far templates are from one shape
-scaled, beside those of real units:
+was written a while ago), and how far templates are from one shape scaled, beside those of real units:
 ``+groundTruthData`` of https://github.com/petersenpeter/CellExplorer (Petersen et al., Neuron 109, 2021), recordings
 of tagged and labelled cells on Neuropixels (Allen Institute, 384 channels) and silicon probes of 32 and 64 channels.
 """

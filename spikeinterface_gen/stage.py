@@ -174,7 +174,7 @@ class StageModule(lightning.LightningModule):
     def _plan(self) -> None:
         """Decide the length of the schedule once the first steps are timed."""
         if self.deadline is None:
-            self.report.plan(self.settings.max_steps)
+            self._schedule(self.settings.max_steps)
         else:
             now = time.monotonic()
             self._durations.append(now - self._step_started)
@@ -186,10 +186,13 @@ class StageModule(lightning.LightningModule):
             seconds = sorted(self._durations[timed // 2 :])[timed // 4]
             affordable = int(0.88 * max(0.0, self.deadline - time.monotonic()) / seconds)
             affordable = self.report.steps + max(1, affordable)
-            self.report.plan(self._agreed(max(self.report.steps, min(self.settings.max_steps, affordable))))
+            self._schedule(self._agreed(max(self.report.steps, min(self.settings.max_steps, affordable))))
             self._looked = (time.monotonic(), self.report.steps)
+
+    def _schedule(self, length: int) -> None:
+        self.report.plan(length)
         if self._bar is not None:
-            self._bar.total = self.report.schedule
+            self._bar.total = length
 
     def _keep_time(self) -> bool:
         """Plan anew where the steps have another pace than was planned for; return whether the time is over."""
@@ -198,9 +201,7 @@ class StageModule(lightning.LightningModule):
         now = time.monotonic()
         schedule, over = self._agreed((self._affordable(now, self.deadline), now > self.deadline))
         if not SHORTER <= schedule / self.report.schedule <= LONGER:
-            self.report.plan(schedule)
-            if self._bar is not None:
-                self._bar.total = schedule
+            self._schedule(schedule)
         return over
 
     def _affordable(self, now: float, deadline: float) -> int:

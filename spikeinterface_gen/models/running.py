@@ -21,8 +21,9 @@ import torch
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS
-from spikeinterface_gen.models.conditions import Conditions
+from spikeinterface_gen.models.conditions import Conditions, Trials, trials_to_draw
 from spikeinterface_gen.models.latent_draws import denoiser_of
+from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.provenance import provenance
 from spikeinterface_gen.randomness import normals, resolve_seed
 
@@ -77,11 +78,9 @@ class RunningSession(Iterator[SpikeCounts]):
         # A window has three blocks.
         length = 3 * self.block_bins
         self._modes = self._networks.modes(length)
-        self._held = _held(self._networks.conditions, covariates)
-        encoded = None
-        if self._networks.conditions is not None:
-            encoded = self._networks.conditions.encoded(self._held, np.array([length]))
-        self._denoise, _ = denoiser_of(self._networks, range(1), np.array([length]), length, encoded)
+        window = _window_to_draw(self._networks.conditions, population, length, covariates)
+        self._covariates = window.covariates
+        self._denoise, _ = denoiser_of(self._networks, range(1), window.num_bins, length, window.encoded)
         self._steps = steps or DEFAULT_STEPS["modal"]
         self._windows: dict[int, np.ndarray] = {}
         self._model = self._networks.count_model()
@@ -113,7 +112,7 @@ class RunningSession(Iterator[SpikeCounts]):
             counts,
             population.bin_size_ms,
             unit_ids=population.unit_ids,
-            covariates=self._networks.conditions.restored(self._held, self.block_bins) if self._held else None,
+            covariates=self._covariates,
             unit_properties=population.unit_properties,
             t_starts_s=[k * self.block_bins * population.bin_size_ms / 1000.0],
             trial_locked=False,
@@ -168,14 +167,16 @@ class RunningSession(Iterator[SpikeCounts]):
         return self._windows[k]
 
 
-def _held(conditions: Conditions | None, covariates: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
-    """Values of the covariates that hold throughout a session."""
-    if not covariates:
-        return {}
-    if conditions is None:
-        raise ValueError("covariates need a conditional model; this one was fitted without covariates.")
-    held = conditions.asked(1, covariates, session=False, seed=0).held
-    for name in held:
-        if conditions.covariates[name].varying:
-            raise ValueError(f"covariates: {name!r} varies within trials; an endless session takes constant ones only.")
-    return held
+def _window_to_draw(
+    conditions: Conditions | None, population: Population, num_bins: int, covariates: Mapping[str, Any] | None
+) -> Trials:
+    """A window of the session, as one trial: what is not in ``covariates`` is unknown."""
+    given = dict(covariates or {})
+    for covariate in [] if conditions is None else conditions.varying:
+        if covariate.name in given:
+            raise ValueError(
+                f"covariates: {covariate.name!r} varies within trials; an endless session takes constant ones only."
+            )
+    asked = given or (None if conditions is None else {})
+    duration_s = num_bins * population.bin_size_ms / 1000.0
+    return trials_to_draw(population, conditions, 1, duration_s, asked, session=False, guidance=1.0, seed=0)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Chains", "make_room_at_seams", "resettle", "settle", "shrink_to_fit", "spaced_draws"]
+__all__ = ["Chains", "make_room_at_seams", "resettle", "settle", "spaced_draws"]
 
 
 @dataclass
@@ -80,7 +80,7 @@ def pushed_earlier(positions: np.ndarray, spacing: np.ndarray, first: np.ndarray
     return top - pushed_later(top - positions[::-1], following[::-1], last[::-1])[::-1]
 
 
-def shrink_to_fit(chains: Chains) -> None:
+def _shrink_to_fit(chains: Chains) -> None:
     """Reduce ``chains.spacing`` in place at the fewest intervals with which every spike finds room in its bin.
 
     Going through a chain with each spike as early as it may be, an interval is given up only where its spike would
@@ -122,7 +122,7 @@ def shrink_to_fit(chains: Chains) -> None:
 def make_room_at_seams(chains: Chains, starts: np.ndarray) -> None:
     """Shrink in place the spacings and last bins of trials with which each trial leaves room to the next one.
 
-    The chains of a unit, trial after trial, make one chain of the session, shrunk by :func:`shrink_to_fit`. The last
+    The chains of a unit, trial after trial, make one chain of the session, shrunk by ``_shrink_to_fit``. The last
     bin of a trial then ends, for the spikes of a unit, at the latest place from which the next trial can go on.
 
     Parameters
@@ -139,7 +139,7 @@ def make_room_at_seams(chains: Chains, starts: np.ndarray) -> None:
     session = chains.take(order, np.append(True, unit[1:] != unit[:-1]))
     start = starts[session.trial]
     session.low, session.high = session.low + start, session.high + start
-    shrink_to_fit(session)
+    _shrink_to_fit(session)
     chains.spacing = np.empty_like(session.spacing)
     chains.spacing[order] = session.spacing
 

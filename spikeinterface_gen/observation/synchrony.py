@@ -126,13 +126,13 @@ class CountMoments:
         return np.einsum("g,lgij->lij", weights, self.correlations[:, groups])
 
 
-def count_moments(counts: np.ndarray, valid: np.ndarray, seed: int) -> CountMoments:
-    """Moments of counts, shape (trials, bins, units), over ``valid`` bins, in random groups of trials."""
-    return _moments(counts, valid, seed, 0.0)
+def count_moments(
+    x: np.ndarray, valid: np.ndarray, seed: int, noise_variance: np.ndarray | float = 0.0
+) -> CountMoments:
+    """Moments of counts, shape (trials, bins, units), over ``valid`` bins, in random groups of trials.
 
-
-def _moments(x: np.ndarray, valid: np.ndarray, seed: int, noise_variance: np.ndarray | float) -> CountMoments:
-    """Of counts, or of their expectations, shape (trials, bins, units), whose variance is larger by the noise."""
+    x may also be their expectations: ``noise_variance``, shape (units,), is by how much counts vary more.
+    """
     num_trials, _, num_units = x.shape
     num_bins = int(valid.sum())
     mean = x.sum(axis=(0, 1), dtype=np.float64, where=valid[..., None]) / num_bins
@@ -181,7 +181,7 @@ def fit_synchrony(
         return none, none
     drawn, variance = dispersion.mean_and_variance(expected)
     noise_variance = variance.mean(axis=(0, 1), dtype=np.float64, where=valid[..., None])
-    free = _moments(drawn, valid, seed, noise_variance)
+    free = count_moments(drawn, valid, seed, noise_variance)
     difference = recorded.over(np.arange(num_groups)) - free.over(np.arange(len(free.weights)))
     halvings = [
         np.argsort(uniforms(seed, "synchrony halves", k, (num_groups,))) < num_groups // 2 for k in range(NUM_HALVINGS)
