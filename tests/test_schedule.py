@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from spikeinterface_gen import stage
+from spikeinterface_gen.models import fit_settings
 from spikeinterface_gen.training import StageReport, StageSettings, Task, train_stage
 
 
@@ -100,3 +101,47 @@ def test_progress_never_jumps():
 def test_a_schedule_stays_within_its_longest(monkeypatch):
     report, _ = trained(monkeypatch, lambda step: 0.1 if step < 20 else 0.001, max_steps=60)
     assert report.schedule == report.steps == 60
+
+
+PARTS = ("sampler", "moments", "history", "calibration", "metrics")
+
+
+def parts_of_a_fit(monkeypatch, slowness, late_s=0.0):
+    """Seconds that each part is given, of which it makes ``slowness`` times as many; and how long the fit takes."""
+    clock = Clock()
+    monkeypatch.setattr(fit_settings, "time", SimpleNamespace(monotonic=clock.monotonic))
+    budget = fit_settings.TimeBudget(max_minutes=5.0)
+    clock.now = budget.deadline("denoiser") + late_s
+    given = {}
+    for part in PARTS:
+        with budget.seconds_for(part) as seconds:
+            given[part] = seconds
+            clock.now += seconds * slowness
+    return given, clock.now - 100.0
+
+
+def test_what_follows_the_stages_fits_into_the_time(monkeypatch):
+    given, took = parts_of_a_fit(monkeypatch, slowness=0.9)
+    assert given == pytest.approx({name: 300 * fit_settings.SHARES[name] for name in PARTS})
+    assert 280 < took < 300
+
+
+@pytest.mark.parametrize("slowness", [1.5, 3.0])
+def test_a_slow_machine_is_given_less_to_do(monkeypatch, slowness):
+    given, took = parts_of_a_fit(monkeypatch, slowness)
+    assert given["history"] < 18 / slowness * 1.05
+    assert 290 < took <= 303
+
+
+def test_lost_time_is_lost_by_all_parts(monkeypatch):
+    given, took = parts_of_a_fit(monkeypatch, slowness=1.0, late_s=20.0)
+    assert took <= 300.001
+    assert given["history"] / given["calibration"] == pytest.approx(2.0)
+
+
+def test_without_bound_nothing_is_spared():
+    budget = fit_settings.TimeBudget()
+    assert budget.deadline("denoiser") is None
+    for part in PARTS:
+        with budget.seconds_for(part) as seconds:
+            assert seconds == float("inf")

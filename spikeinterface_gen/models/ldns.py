@@ -23,7 +23,6 @@ Kapoor, Schulz, Vetter, Pei, Gao & Macke, *Latent diffusion for neural spiking d
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -254,7 +253,7 @@ class LDNS(LDNSUses, GenerativeModel):
             progress=progress,
         )
         reports, observation = fit_networks(networks, model_settings, train, held_out, settings, start)
-        metrics = stage_metrics(networks, train, held_out, seed)
+        metrics = stage_metrics(networks, train, held_out, seed, settings.budget)
         # Only now does this model become another one: an error above leaves it as it was.
         self.networks_ = networks
         self.reports_ = reports
@@ -327,13 +326,13 @@ class LDNS(LDNSUses, GenerativeModel):
         new = build_networks(sizes, model.population_, networks.binary, conditions, seed=seed)
         kept = {name: value for name, value in networks.state_dict().items() if not name.startswith("denoiser.")}
         new.load_state_dict(kept, strict=False)
-        report = fit_denoiser(new, train, held_out, settings, time.monotonic())
-        new.set_count_model(recalibrated(new, counts, seed))
+        report = fit_denoiser(new, train, held_out, settings)
+        new.set_count_model(recalibrated(new, counts, seed, settings.budget))
         model.networks_ = new
         model.reports_ = {"denoiser": report}
         model.observation_ = self.observation_
         model.num_steps_ = {**self.num_steps_, "denoiser": (report.schedule, report.steps)}
-        model.stage_metrics_ = stage_metrics(new, train, held_out, seed)
+        model.stage_metrics_ = stage_metrics(new, train, held_out, seed, settings.budget)
         return model
 
     # ---- from counts to latents and rates ------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -16,13 +15,14 @@ from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.files import write_file
 from spikeinterface_gen.models.conditions import Conditions
 from spikeinterface_gen.models.denoiser_fit import fit_denoiser
-from spikeinterface_gen.models.fit_settings import AUTOENCODER_UNTIL, REFIT_UNTIL, FitSettings, run_stage
+from spikeinterface_gen.models.fit_settings import FitSettings, TimeBudget, run_stage
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
 from spikeinterface_gen.models.ldns_observation import (
     ObservationReport,
     draw_rates,
     fit_count_model,
     joined,
+    some_trials,
 )
 from spikeinterface_gen.models.tasks import AutoencoderTask
 from spikeinterface_gen.models.transfer import Start
@@ -31,7 +31,7 @@ from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.likelihood import bernoulli_nll, poisson_nll
 from spikeinterface_gen.observation.synchrony import Synchrony
 from spikeinterface_gen.training import StageReport, StageSettings
-from spikeinterface_gen.validation.distances import compare, floors
+from spikeinterface_gen.validation.distances import compare, compare_real
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +40,8 @@ __all__ = ["fit_networks", "hold_out", "stage_metrics"]
 
 # Length of the autoencoder's refit, relative to the step that early stopping found.
 REFIT_SHARE = 0.25
+# Entries (trial, bin, unit) of held-out trials that the metrics look at for each second there is.
+METRICS_ENTRIES_A_SECOND = 8e5
 
 
 def hold_out(counts: SpikeCounts, seed: int) -> tuple[SpikeCounts, SpikeCounts]:
@@ -74,7 +76,6 @@ def fit_networks(
     reports : dict of str to StageReport
     observation : ObservationReport
     """
-    started = time.monotonic()
     if settings.checkpoint is not None:
         _open_checkpoint(settings, model_settings, train, held_out, networks.conditions, start)
     reports = {}
@@ -83,14 +84,14 @@ def fit_networks(
         start.carry_over(networks, train)
     task = _autoencoder_task(networks, model_settings, train, held_out, settings.seed)
     stage = _autoencoder_stage(train, held_out, model_settings)
-    reports[task.name] = run_stage(task, stage, settings, started, AUTOENCODER_UNTIL)
+    reports[task.name] = run_stage(task, stage, settings)
     if settings.refit:
         stage = _refit_stage(stage, reports[task.name])
         task = _autoencoder_task(networks, model_settings, joined(train, held_out), held_out, settings.seed, "refit")
-        reports[task.name] = run_stage(task, stage, settings, started, REFIT_UNTIL)
-    reports["denoiser"] = fit_denoiser(networks, train, held_out, settings, started)
+        reports[task.name] = run_stage(task, stage, settings)
+    reports["denoiser"] = fit_denoiser(networks, train, held_out, settings)
     count_model, observation = fit_count_model(
-        networks, model_settings["history_bins"], train, held_out, settings.seed, settings.seconds_after_stages
+        networks, model_settings["history_bins"], train, held_out, settings.seed, settings.budget
     )
     networks.set_count_model(count_model)
     return reports, observation
@@ -185,8 +186,12 @@ def _evaluate_every(train: SpikeCounts, held_out: SpikeCounts) -> int:
 # ---- where quality is lost -------------------------------------------------------------------
 
 
-def stage_metrics(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCounts, seed: int) -> pd.DataFrame:
+def stage_metrics(
+    networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCounts, seed: int, budget: TimeBudget
+) -> pd.DataFrame:
     """Distances of counts after each stage from held-out trials, as ratios to their floor.
+
+    With little time, fewer of the held-out trials are looked at.
 
     Returns
     -------
@@ -194,6 +199,11 @@ def stage_metrics(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
         Rows: counts drawn from the rates of the held-out trials themselves, from rates of sampled latents, with spike
         history, and with synchrony; then the floor, in its own unit (recorded against held-out trials, equally many).
     """
+    with budget.seconds_for("metrics") as seconds:
+        return _stage_metrics(networks, train, some_trials(held_out, METRICS_ENTRIES_A_SECOND * seconds, seed), seed)
+
+
+def _stage_metrics(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCounts, seed: int) -> pd.DataFrame:
     import pandas as pd
 
     encoded = networks.expected_counts(networks.encode(held_out.counts, held_out.mask))
@@ -211,8 +221,8 @@ def stage_metrics(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
         "sampled latents, spike history, synchrony": _drawn(CountModel(history, synchrony), sampled, held_out, seed),
     }
     distances = {name: compare(held_out, synthetic) for name, synthetic in rows.items()}
-    metrics = next(iter(distances.values()))
-    floor = {m: float(np.median(floors(held_out, train, m, num_splits=8, seed=seed))) for m in metrics}
+    real = compare_real(held_out, train, num_splits=8, seed=seed)
+    floor = {name: float(np.median(values)) for name, values in real.items()}
     table = pd.DataFrame(distances).T / pd.Series(floor)
     table.loc["floor"] = floor
     return table

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.models.fit_settings import TimeBudget
 from spikeinterface_gen.models.latent_draws import sample_latents
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.observation.count_model import CountModel
@@ -18,21 +19,21 @@ from spikeinterface_gen.randomness import uniforms
 from spikeinterface_gen.validation.distances import distance
 
 __all__ = [
-    "SAMPLED_TRIALS_A_SECOND",
     "ObservationReport",
     "draw_latents",
     "draw_rates",
     "fit_count_model",
+    "joined",
     "recalibrated",
+    "some_trials",
 ]
 
-# Entries (trial, bin, unit) that the observation model is fitted on, and that free runs for its calibration have: at
-# most, and for each second there is, of which half goes to either. Two idle cores do twice as many.
-MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND = 1e7, 3e5
-MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 1e7, 3e5
-# Trials of which latents are drawn for free runs, at most; for each second there is, here and wherever a fit draws
-# latents: of few units, these take the time.
-MAX_CALIBRATED_TRIALS, SAMPLED_TRIALS_A_SECOND = 600, 100
+# Entries (trial, bin, unit) that the spike history is fitted on, and that free runs for its calibration have: at most,
+# and for each second there is for either.
+MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND = 1e7, 5e5
+MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 1e7, 1e6
+# Trials of which latents are drawn for free runs, alike: of few units, these take the time.
+MAX_CALIBRATED_TRIALS, SAMPLED_TRIALS_A_SECOND = 600, 300
 # Recorded trials that free runs are compared with to choose the synchrony, relative to their number, at most.
 COMPARED_SHARE = 2
 # Unit means of free runs agree with the recorded ones to within this share.
@@ -84,19 +85,33 @@ def fit_count_model(
     train: SpikeCounts,
     held_out: SpikeCounts,
     seed: int,
-    seconds: float = np.inf,
+    budget: TimeBudget,
 ) -> tuple[CountModel, ObservationReport]:
     """Fit spike history and dispersion on recorded trials, then calibrate biases, and fit synchrony, on free runs.
 
-    Means and correlations of the free runs are those of all trials, the held-out ones included. With little time, in
-    ``seconds``, fewer trials are looked at.
+    Means and correlations of the free runs are those of all trials, the held-out ones included. With little time, fewer
+    trials are looked at.
     """
-    observed = min(MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND * seconds)
-    history, gains = _fit_history(networks, history_bins, _some_trials(train, observed, seed), seed)
-    rates, valid = _rates_to_calibrate_on(networks, train, seed, seconds)
+    with budget.seconds_for("history") as seconds:
+        observed = min(MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND * seconds)
+        history, gains = _fit_history(networks, history_bins, some_trials(train, observed, seed), seed)
     recorded = joined(train, held_out)
+    with budget.seconds_for("calibration") as seconds:
+        model, distances = _calibrated(networks, history, recorded, seed, seconds)
+    mean = recorded.counts[recorded.mask].mean(axis=0, dtype=np.float64)
+    _, variance = history.dispersion.mean_and_variance(mean[None])
+    num_regular = 0 if networks.binary else int((variance[0] < 0.95 * np.maximum(mean, 1e-12)).sum())
+    counts = "Bernoulli" if networks.binary else "Poisson"
+    return model, ObservationReport(counts, num_regular, gains, len(model.synchrony.coupled), distances)
+
+
+def _calibrated(
+    networks: LDNSNetworks, history: SpikeHistory, recorded: SpikeCounts, seed: int, seconds: float
+) -> tuple[CountModel, dict[str, float]]:
+    """The count model with biases and synchrony of which free runs are as recorded, and what these were chosen by."""
+    rates, valid = _rates_to_calibrate_on(networks, recorded, seed, seconds)
     moments = count_moments(recorded.counts, recorded.mask, seed)
-    model = CountModel(history, Synchrony.none(train.num_units))
+    model = CountModel(history, Synchrony.none(recorded.num_units))
     draws = model.variates(rates.shape, seed, "calibration counts")
     model = CountModel(calibrate(history, rates, draws, moments.mean, valid), model.synchrony)
     _, expected = model.history.simulate(rates, draws)
@@ -107,11 +122,7 @@ def fit_count_model(
         model = CountModel(model.history, synchrony)
         draws = model.variates(rates.shape, seed, "calibration counts")
         model = CountModel(calibrate(model.history, rates, draws, moments.mean, valid, iterations=4), synchrony)
-    _, variance = history.dispersion.mean_and_variance(moments.mean[None])
-    relative = variance[0] / np.maximum(moments.mean, 1e-12)
-    num_regular = 0 if networks.binary else int((relative < 0.95).sum())
-    counts = "Bernoulli" if networks.binary else "Poisson"
-    return model, ObservationReport(counts, num_regular, gains, len(synchrony.coupled), distances)
+    return model, distances
 
 
 def _choose_synchrony(
@@ -125,7 +136,7 @@ def _choose_synchrony(
     """The one with which as many units fire together in free runs as in the recording, and the distances of both."""
     if not len(candidates[0].coupled):
         return candidates[0], {}
-    recorded, distances = _some_trials(recorded, COMPARED_SHARE * rates.size, seed), {}
+    recorded, distances = some_trials(recorded, COMPARED_SHARE * rates.size, seed), {}
     for name, synchrony in zip(("whole", "transient"), candidates, strict=True):
         draws = CountModel(history, synchrony).variates(rates.shape, seed, "choice of synchrony")
         counts, _ = history.simulate(rates, draws)
@@ -134,21 +145,22 @@ def _choose_synchrony(
     return candidates[0 if distances["whole"] <= distances["transient"] else 1], distances
 
 
-def recalibrated(networks: LDNSNetworks, counts: SpikeCounts, seed: int) -> CountModel:
+def recalibrated(networks: LDNSNetworks, counts: SpikeCounts, seed: int, budget: TimeBudget) -> CountModel:
     """The count model of ``networks``, its biases calibrated afresh where means of free runs are off.
 
     A denoiser that was trained anew draws latents of slightly other means.
     """
     model = networks.count_model()
-    rates, valid = _rates_to_calibrate_on(networks, counts, seed)
-    draws = model.variates(rates.shape, seed, "calibration counts")
-    _, expected = model.history.simulate(rates, draws)
-    recorded = counts.counts[counts.mask].mean(axis=0, dtype=np.float64)
-    free = model.history.dispersion.mean(expected)[valid].mean(axis=0, dtype=np.float64)
-    # Of units weighted by their spikes, since the means of quiet ones are known less well.
-    if np.abs(free - recorded).sum() <= MEAN_TOLERANCE * recorded.sum():
-        return model
-    return CountModel(calibrate(model.history, rates, draws, recorded, valid), model.synchrony)
+    with budget.seconds_for("calibration") as seconds:
+        rates, valid = _rates_to_calibrate_on(networks, counts, seed, seconds)
+        draws = model.variates(rates.shape, seed, "calibration counts")
+        _, expected = model.history.simulate(rates, draws)
+        recorded = counts.counts[counts.mask].mean(axis=0, dtype=np.float64)
+        free = model.history.dispersion.mean(expected)[valid].mean(axis=0, dtype=np.float64)
+        # Of units weighted by their spikes, since the means of quiet ones are known less well.
+        if np.abs(free - recorded).sum() <= MEAN_TOLERANCE * recorded.sum():
+            return model
+        return CountModel(calibrate(model.history, rates, draws, recorded, valid), model.synchrony)
 
 
 def draw_latents(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str) -> Iterator[np.ndarray]:
@@ -164,7 +176,7 @@ def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: s
 
 
 def _rates_to_calibrate_on(
-    networks: LDNSNetworks, counts: SpikeCounts, seed: int, seconds: float = np.inf
+    networks: LDNSNetworks, counts: SpikeCounts, seed: int, seconds: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """λ of as many sampled trials as there is time for, with lengths as recorded, and their valid bins.
 
@@ -190,13 +202,13 @@ def _fit_history(
     return fit_history(rates, part.counts, predicted, history_bins, networks.binary)
 
 
-def _some_trials(counts: SpikeCounts, num_entries: float, seed: int) -> SpikeCounts:
+def some_trials(counts: SpikeCounts, num_entries: float, seed: int) -> SpikeCounts:
     """Trials at random of so many entries (trial, bin, unit) in all, 8 at least."""
-    affordable = max(8, int(num_entries / counts.counts[0].size))
+    affordable = max(8, num_entries // counts.counts[0].size)
     if counts.num_trials <= affordable:
         return counts
     order = np.argsort(uniforms(seed, "observation trials", 0, (counts.num_trials,)))
-    return counts[np.sort(order[:affordable])]
+    return counts[np.sort(order[: int(affordable)])]
 
 
 def joined(first: SpikeCounts, second: SpikeCounts) -> SpikeCounts:
