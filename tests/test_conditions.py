@@ -159,7 +159,7 @@ def test_networks_take_conditions_and_padding_does_not_leak():
     network = DenoiserNetwork(2, 6, channels=16, num_blocks=1, patch_size=2, num_constant=3, num_varying=2)
     for parameter in network.parameters():
         parameter.data += 0.1 * torch.randn(parameter.shape)
-    x, noise = torch.randn(2, 5, 2), torch.zeros(2)
+    x, noise = torch.randn(2, 5, 4), torch.zeros(2)
     condition = (torch.randn(2, 3), torch.randn(2, 5, 2))
     unknown = (torch.zeros(2, 3), torch.zeros(2, 5, 2))
     torch.testing.assert_close(network(x, noise), network(x, noise, None, unknown))

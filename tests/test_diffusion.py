@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from spikeinterface_gen.diffusion.denoise import GaussianDenoiser, PreconditionedDenoiser, draw_sigmas
+from spikeinterface_gen.diffusion.modes import inverse_cosine_transform
 from spikeinterface_gen.diffusion.noise import KarrasSchedule, LinearBetaSchedule
 from spikeinterface_gen.diffusion.sample import SAMPLERS, angular, ddim, ddpm, dpmpp, heun
 from spikeinterface_gen.nn.denoiser import DenoiserNetwork
@@ -170,7 +171,7 @@ def test_ddpm_refuses_other_step_counts():
 
 def test_untrained_denoiser_is_the_best_for_white_noise():
     torch.manual_seed(0)
-    denoiser = PreconditionedDenoiser(DenoiserNetwork(3, 20, channels=16, num_blocks=1))
+    denoiser = PreconditionedDenoiser(DenoiserNetwork(3, 20, channels=16, num_blocks=1), 20, 3)
     y, sigma = torch.randn(5, 20, 3), torch.tensor([0.1, 0.5, 1.0, 3.0, 40.0])
     torch.testing.assert_close(denoiser(y, sigma), y / (1 + sigma**2)[:, None, None])
     x, noise = torch.randn(400, 20, 3), torch.randn(400, 20, 3)
@@ -179,13 +180,42 @@ def test_untrained_denoiser_is_the_best_for_white_noise():
     assert float(loss.mean()) == pytest.approx(1.0, abs=0.05)
 
 
+def test_untrained_denoiser_is_exact_for_independent_gaussian_modes():
+    torch.manual_seed(0)
+    denoiser = PreconditionedDenoiser(DenoiserNetwork(2, 30, channels=16, num_blocks=1), 30, 2)
+    sd = 5.0 * torch.exp(-torch.arange(30) / 6.0)[:, None] * torch.tensor([1.0, 0.3])
+    mean = torch.linspace(-1, 1, 30)[:, None].expand(30, 2)
+    denoiser.set_modes(mean, sd)
+    basis = inverse_cosine_transform(torch.eye(60).view(60, 30, 2)).flatten(1)
+    exact = GaussianDenoiser(mean.flatten(), basis.T @ (sd.flatten().square()[:, None] * basis))
+    y, sigma = mean + 3 * torch.randn(4, 30, 2), torch.tensor([0.05, 0.5, 2.0, 40.0])
+    torch.testing.assert_close(denoiser(y, sigma), exact(y, sigma), rtol=1e-3, atol=1e-3)
+    # What is left of each mode, s²σ²/(s² + σ²), with the weight of EDM.
+    level = 0.7
+    x, noise = mean + (torch.randn(600, 60) * sd.flatten() @ basis).view(600, 30, 2), torch.randn(600, 30, 2)
+    left = ((1 + level**2) * sd**2 / (sd**2 + level**2)).mean()
+    assert float(denoiser.loss(x, torch.full((600,), level), noise).mean()) == pytest.approx(float(left), rel=0.03)
+
+
+def test_bins_beyond_the_end_of_a_trial_are_not_filtered_in():
+    torch.manual_seed(0)
+    denoiser = PreconditionedDenoiser(DenoiserNetwork(3, 22, channels=16, num_blocks=1, patch_size=4), 22, 3)
+    for parameter in denoiser.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    denoiser.set_modes(torch.randn(22, 3), 3.0 / (1 + torch.arange(22.0)[:, None].expand(22, 3)))
+    y, sigma = torch.randn(2, 22, 3), torch.tensor([0.3, 2.0])
+    mask = (torch.arange(22) < torch.tensor([[22], [12]])).float()[..., None]
+    a, b = denoiser(y, sigma, mask), denoiser(y + 9.0 * (1 - mask), sigma, mask)
+    torch.testing.assert_close(a * mask, b * mask)
+
+
 @pytest.mark.parametrize("patch_size", [1, 4])
 def test_padding_of_latents_influences_nothing(patch_size):
     torch.manual_seed(0)
     network = DenoiserNetwork(3, 22, channels=16, num_blocks=2, patch_size=patch_size)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
-    x = torch.randn(2, 22, 3)
+    x = torch.randn(2, 22, 6)
     mask = (torch.arange(22) < torch.tensor([[22], [12]])).float()[..., None]
     changed = x.clone()
     changed[1, 12:] += 5.0
@@ -195,7 +225,7 @@ def test_padding_of_latents_influences_nothing(patch_size):
 
 def test_padding_does_not_enter_the_loss():
     torch.manual_seed(0)
-    denoiser = PreconditionedDenoiser(DenoiserNetwork(3, 22, channels=16, num_blocks=1))
+    denoiser = PreconditionedDenoiser(DenoiserNetwork(3, 22, channels=16, num_blocks=1), 22, 3)
     for parameter in denoiser.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     x, noise, sigma = torch.randn(2, 22, 3), torch.randn(2, 22, 3), torch.tensor([0.3, 2.0])
@@ -209,6 +239,6 @@ def test_padding_does_not_enter_the_loss():
 def test_locked_networks_refuse_longer_trials():
     network = DenoiserNetwork(3, 20, channels=16, num_blocks=1)
     with pytest.raises(ValueError, match="at most 20 bins; got 21"):
-        network(torch.zeros(1, 21, 3), torch.zeros(1))
+        network(torch.zeros(1, 21, 6), torch.zeros(1))
     free = DenoiserNetwork(3, 20, channels=16, num_blocks=1, trial_locked=False)
-    assert free(torch.zeros(1, 50, 3), torch.zeros(1)).shape == (1, 50, 3)
+    assert free(torch.zeros(1, 50, 6), torch.zeros(1)).shape == (1, 50, 3)

@@ -6,14 +6,13 @@ import scipy.fft
 import torch
 
 from spikeinterface_gen.diffusion.denoise import GaussianDenoiser
-from spikeinterface_gen.diffusion.modal import (
+from spikeinterface_gen.diffusion.modal import fit_weights, modal
+from spikeinterface_gen.diffusion.modes import (
     MATRIX_MAX_BINS,
     MIN_SD,
     GaussianModes,
     cosine_transform,
-    fit_weights,
     inverse_cosine_transform,
-    modal,
 )
 from spikeinterface_gen.nn.denoiser import DenoiserNetwork, in_bfloat16
 
@@ -137,7 +136,7 @@ def test_bfloat16_twin_is_close_and_keeps_its_kernels():
         if "mix_bins" not in name:
             torch.nn.init.normal_(parameter, std=0.2)
     twin = in_bfloat16(network)
-    x, noise_level = torch.randn(4, 20, 3), torch.linspace(-1, 1, 4)
+    x, noise_level = torch.randn(4, 20, 6), torch.linspace(-1, 1, 4)
     condition = torch.randn(4, 2), torch.randn(4, 20, 1)
     with torch.no_grad():
         exact, close = network(x, noise_level, None, condition), twin(x, noise_level, None, condition).float()

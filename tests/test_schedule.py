@@ -129,14 +129,16 @@ def test_what_follows_the_stages_fits_into_the_time(monkeypatch):
 @pytest.mark.parametrize("slowness", [1.5, 3.0])
 def test_a_slow_machine_is_given_less_to_do(monkeypatch, slowness):
     given, took = parts_of_a_fit(monkeypatch, slowness)
-    assert given["history"] < 18 / slowness * 1.05
+    assert given["history"] < 300 * fit_settings.SHARES["history"] / slowness * 1.05
     assert 290 < took <= 303
 
 
 def test_lost_time_is_lost_by_all_parts(monkeypatch):
     given, took = parts_of_a_fit(monkeypatch, slowness=1.0, late_s=20.0)
     assert took <= 300.001
-    assert given["history"] / given["calibration"] == pytest.approx(2.0)
+    assert given["history"] / given["sampler"] == pytest.approx(
+        fit_settings.SHARES["history"] / fit_settings.SHARES["sampler"]
+    )
 
 
 def test_without_bound_nothing_is_spared():

@@ -27,78 +27,25 @@ Zhang & Chen, *Fast sampling of diffusion models with exponential integrator*, I
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
+from spikeinterface_gen.diffusion.modes import GaussianModes, cosine_transform, inverse_cosine_transform
 from spikeinterface_gen.diffusion.noise import KarrasSchedule
 
-__all__ = ["NUM_WEIGHTS", "GaussianModes", "cosine_transform", "fit_weights", "inverse_cosine_transform", "modal"]
+__all__ = ["NUM_WEIGHTS", "fit_weights", "modal"]
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 DrawNoise = Callable[[int], Tensor]
 NUM_WEIGHTS = 3
 """Evaluations of the denoiser that a step looks back on, its own included."""
 
-# Up to so many bins the transform is a product with a matrix, which is three times faster than Fourier ones.
-MATRIX_MAX_BINS = 1024
-
 SCHEDULE = KarrasSchedule(sigma_min=0.05)
-# Modes that vary less are taken to vary so much: far below it, all that is left of them is the denoiser's error.
-MIN_SD = 0.02
 # Heun steps in each step of a fine path, and the pull of fitted weights to Adams–Bashforth ones.
 FINE_STEPS, RIDGE = 3, 1e-3
-
-
-class GaussianModes:
-    """Mean and standard deviation of latents, mode by mode.
-
-    Parameters
-    ----------
-    mean : Tensor, shape (bins, latents)
-        In time.
-    sd : Tensor, shape (bins, latents)
-        Of the orthonormal cosine transform (DCT-II) over bins.
-    """
-
-    def __init__(self, mean: Tensor, sd: Tensor) -> None:
-        self.mean = cosine_transform(mean[None])[0]
-        self.sd = sd
-
-    @staticmethod
-    def estimate(x: Tensor, num_bins: Tensor, trial_locked: bool) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation, shape (bins, latents), of trials of some lengths.
-
-        Parameters
-        ----------
-        x : Tensor, shape (trials, bins, latents)
-        num_bins : Tensor, shape (trials,)
-            Length of each.
-        trial_locked : bool
-            Whether bins have means of their own.
-        """
-        length = x.shape[1]
-        mask = (torch.arange(length) < num_bins[:, None])[..., None]
-        axes = (0,) if trial_locked else (0, 1)
-        mean = (x * mask).sum(axes, keepdim=True) / mask.sum(axes, keepdim=True).clamp_min(1)
-        mean = mean.expand(1, length, x.shape[2])
-        power = torch.zeros(length, x.shape[2])
-        for bins in num_bins.unique().tolist():
-            own = (x - mean)[num_bins == bins, :bins]
-            power += len(own) * _at_length(cosine_transform(own).square().mean(0), length)
-        return mean[0].clone(), (power / len(x)).sqrt().clamp_min(MIN_SD)
-
-    def of_length(self, num_bins: int) -> GaussianModes:
-        """The same spectrum over another number of bins, about the mean over time."""
-        bins, latents = self.sd.shape
-        if num_bins == bins:
-            return self
-        mean = (self.mean[:1] / bins**0.5).expand(num_bins, latents)
-        return GaussianModes(mean, _at_length(self.sd, num_bins))
 
 
 def modal(
@@ -219,58 +166,3 @@ def _beyond_gaussian(denoise: Denoise, v: Tensor, sigma: float, modes: GaussianM
 
 def _angle(sigma: float, modes: GaussianModes) -> Tensor:
     return torch.arctan(sigma / modes.sd)
-
-
-def cosine_transform(x: Tensor) -> Tensor:
-    """Orthonormal DCT-II over bins of x, shape (batch, bins, latents)."""
-    n = x.shape[1]
-    return _by_fft(x) if n > MATRIX_MAX_BINS else _cosines(n, x.device, x.dtype) @ x
-
-
-def inverse_cosine_transform(c: Tensor) -> Tensor:
-    """Inverse of :func:`cosine_transform`."""
-    n = c.shape[1]
-    return _inverse_by_fft(c) if n > MATRIX_MAX_BINS else _cosines(n, c.device, c.dtype).T @ c
-
-
-@lru_cache(maxsize=4)
-def _cosines(n: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """The orthogonal matrix of the transform."""
-    return _by_fft(torch.eye(n, dtype=torch.float64)[None])[0].to(device, dtype)
-
-
-def _by_fft(x: Tensor) -> Tensor:
-    n = x.shape[1]
-    spectrum = torch.fft.fft(torch.cat([x[:, ::2], x[:, 1::2].flip(1)], dim=1), dim=1)
-    c = (spectrum * _quarter_turns(x, -1.0)).real * math.sqrt(2 / n)
-    c[:, 0] *= math.sqrt(0.5)
-    return c
-
-
-def _inverse_by_fft(c: Tensor) -> Tensor:
-    n = c.shape[1]
-    c = c * math.sqrt(n / 2)
-    c[:, 0] *= math.sqrt(2)
-    turned = torch.complex(c, -torch.cat([torch.zeros_like(c[:, :1]), c[:, 1:].flip(1)], dim=1))
-    reordered = torch.fft.ifft(turned * _quarter_turns(c, 1.0), dim=1).real
-    x = torch.empty_like(c)
-    half = (n + 1) // 2
-    x[:, ::2], x[:, 1::2] = reordered[:, :half], reordered[:, half:].flip(1)
-    return x
-
-
-def _quarter_turns(x: Tensor, sign: float) -> Tensor:
-    n = x.shape[1]
-    angles = sign * torch.pi / (2 * n) * torch.arange(n, device=x.device, dtype=x.dtype)
-    return torch.polar(torch.ones_like(angles), angles)[:, None]
-
-
-def _at_length(spectrum: Tensor, num_bins: int) -> Tensor:
-    """A function of frequency, shape (bins, latents), at the frequencies of another number of bins."""
-    bins = len(spectrum)
-    if bins == num_bins:
-        return spectrum
-    place = (torch.arange(num_bins, device=spectrum.device) * (bins / num_bins)).clamp_max(bins - 1)
-    below = place.long()
-    above, share = (below + 1).clamp_max(bins - 1), (place - below)[:, None]
-    return (1 - share) * spectrum[below] + share * spectrum[above]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
 
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.diffusion.modes import GaussianModes
 from spikeinterface_gen.models.fit_settings import FitSettings, run_stage
 from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, fit_solver
 from spikeinterface_gen.models.latent_moments import moments, transport
@@ -30,29 +32,35 @@ def fit_denoiser(
     """Train the denoiser on the latents of these trials, and on their conditions where the model has such."""
     networks.eval()
     task = denoiser_task(networks, train, held_out, settings.seed)
-    report = run_stage(task, _denoiser_stage(train, networks.denoiser_channels), settings)
+    report = run_stage(task, _denoiser_stage(train), settings)
     networks.eval()
     with settings.budget.seconds_for("sampler") as seconds:
-        _fit_solver(networks, task, train, settings.seed, seconds)
+        _fit_solver(networks, train, settings.seed, seconds)
     with settings.budget.seconds_for("moments") as seconds:
         _match_moments(networks, task, train, settings.seed, seconds)
     return report
 
 
 def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCounts, seed: int) -> DenoiserTask:
-    """The task of denoising latents of these trials; sets their scale in the networks."""
+    """The task of denoising latents of these trials; sets their scale, axes and modes in the networks."""
     known = networks.conditions
-    z = networks.encode(train.counts, train.mask)
-    z_held_out = networks.encode(held_out.counts, held_out.mask)
-    mean, sd = z[train.mask].mean(axis=0), z[train.mask].std(axis=0)
-    sd = np.maximum(sd, 1e-6)
-    networks.set_latent_scale(mean, np.diag(sd))
-    scaled = [((values - mean) / sd * part.mask[..., None]) for values, part in ((z, train), (z_held_out, held_out))]
+    encoded = [networks.encode(part.counts, part.mask) for part in (train, held_out)]
+    mean, covariance = moments(encoded[0][train.mask])
+    sd = np.sqrt(np.maximum(covariance.diagonal(), 1e-12))
+    axes = _axes(networks.latent_map.double().cpu().numpy() / sd, covariance / np.outer(sd, sd))
+    networks.set_latent_scale(mean, axes * sd)
+    x, x_held_out = (
+        torch.from_numpy((((z - mean) / sd * part.mask[..., None]) @ axes.T).astype(np.float32))
+        for z, part in zip(encoded, (train, held_out), strict=True)
+    )
+    padded = nn.functional.pad(x, (0, 0, 0, networks.num_bins - x.shape[1]))
+    modes = GaussianModes.estimate(padded, torch.from_numpy(train.num_bins), networks.trial_locked)
+    networks.denoiser.set_modes(*modes)
     return DenoiserTask(
         networks.denoiser,
-        torch.from_numpy(scaled[0]),
+        x,
         mask_of(train.mask),
-        torch.from_numpy(scaled[1]),
+        x_held_out,
         mask_of(held_out.mask),
         batch_size=DENOISER_BATCH,
         seed=seed,
@@ -60,21 +68,29 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
     )
 
 
-def _denoiser_stage(train: SpikeCounts, channels: int) -> StageSettings:
+def _axes(known: np.ndarray, correlation: np.ndarray) -> np.ndarray:
+    """Directions of the latents that the denoiser sees, orthonormal rows, shape (latents, latents).
+
+    The principal axes, which are more nearly independent than the latents are; or those nearest to ``known``, of which
+    a denoiser that is carried over knows what they mean.
+    """
+    if not np.array_equal(known, np.diag(known.diagonal())):
+        left, _, right = np.linalg.svd(known)
+        return left @ right
+    return np.linalg.eigh(correlation)[1].T[::-1]
+
+
+def _denoiser_stage(train: SpikeCounts) -> StageSettings:
     # 150 passes over the trials. Of few trials, more passes leave the metrics as they are and are remembered.
     steps = int(np.clip(150 * train.num_trials / DENOISER_BATCH, 800, 12000))
-    # The wider the network, the shorter its steps.
-    rate = 5e-3 * np.sqrt(64 / channels)
-    return StageSettings(max_steps=steps, learning_rate=rate, evaluate_every=100, patience=8)
+    return StageSettings(max_steps=steps, learning_rate=7e-3, evaluate_every=100, patience=8)
 
 
-def _fit_solver(networks: LDNSNetworks, task: DenoiserTask, train: SpikeCounts, seed: int, seconds: float) -> None:
+def _fit_solver(networks: LDNSNetworks, train: SpikeCounts, seed: int, seconds: float) -> None:
     """Fit the default sampler to the denoiser, on as many trials as there is time for."""
     num_trials = int(np.clip(SOLVER_BINS_A_SECOND * seconds / train.max_bins, 8, BLOCK_TRIALS))
-    encoded = None
-    if networks.conditions is not None:
-        encoded = networks.conditions.evenly(np.resize(train.num_bins, num_trials))
-    fit_solver(networks, task.train_latents.cpu(), train.num_bins, num_trials, seed, encoded)
+    num_bins = np.resize(train.num_bins, num_trials)
+    fit_solver(networks, num_bins, seed, None if networks.conditions is None else networks.conditions.evenly(num_bins))
 
 
 def _match_moments(networks: LDNSNetworks, task: DenoiserTask, train: SpikeCounts, seed: int, seconds: float) -> None:

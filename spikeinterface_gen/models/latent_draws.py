@@ -7,11 +7,11 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from spikeinterface_gen.devices import in_halves
 from spikeinterface_gen.diffusion.guidance import guided
-from spikeinterface_gen.diffusion.modal import GaussianModes, fit_weights, modal
+from spikeinterface_gen.diffusion.modal import fit_weights, modal
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, SAMPLERS
 from spikeinterface_gen.models.conditions import Encoded
 from spikeinterface_gen.models.latent_moments import Moments, moments, transport
@@ -64,7 +64,7 @@ def sample_latents(
         raise ValueError(f"sampler must be one of {sorted(DEFAULT_STEPS)}; got {sampler!r}.")
     steps = DEFAULT_STEPS[sampler] if steps is None else steps
     length = max(networks.num_bins, int(num_bins.max()))
-    modes = networks.modes(length)
+    modes = networks.denoiser.modes(length)
     for first in range(0, len(num_bins), BLOCK_TRIALS):
         wanted = num_bins[first : first + BLOCK_TRIALS]
         # A block that is not full is filled up, so that it is computed in the same shape.
@@ -81,35 +81,22 @@ def sample_latents(
 
 
 @torch.no_grad()
-def fit_solver(
-    networks: LDNSNetworks,
-    x: Tensor,
-    num_bins: np.ndarray,
-    num_trials: int,
-    seed: int,
-    encoded: Encoded | None = None,
-) -> None:
-    """Take over the spectrum of x, and fit the default sampler to the denoiser.
+def fit_solver(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, encoded: Encoded | None = None) -> None:
+    """Fit the default sampler to the denoiser.
 
     Parameters
     ----------
     networks : LDNSNetworks
-    x : Tensor, shape (trials, bins, latents)
-        Standardised latents of trials of ``num_bins``, shape (trials,).
-    num_trials : int
-        Trials that the weights of the sampler are fitted on.
+    num_bins : array of int, shape (trials,)
+        Lengths of the trials that the weights of the sampler are fitted on.
     seed : int
     encoded : Encoded, optional
         Conditions of these.
     """
-    length, trials = networks.num_bins, range(num_trials)
-    x = nn.functional.pad(x, (0, 0, 0, length - x.shape[1]))
-    mean, sd = GaussianModes.estimate(x, torch.from_numpy(num_bins), networks.trial_locked)
-    networks.mode_mean.copy_(mean)
-    networks.mode_sd.copy_(sd)
-    denoise, mask = denoiser_of(networks, trials, np.resize(num_bins, num_trials), length, encoded)
+    length, trials = networks.num_bins, range(len(num_bins))
+    denoise, mask = denoiser_of(networks, trials, num_bins, length, encoded)
     noise = _noise(networks, seed, trials, length, 0)
-    modes, steps = networks.modes(length), len(networks.solver_weights)
+    modes, steps = networks.denoiser.modes(length), len(networks.solver_weights)
     networks.solver_weights.copy_(fit_weights(denoise, noise, steps, modes, mask, SPREAD))
     spread, plain = (
         _moments(modal(denoise, lambda _: noise, steps, modes, networks.solver_weights, mask, width), mask)

@@ -41,7 +41,7 @@ from spikeinterface_gen.models.ldns_observation import recalibrated
 from spikeinterface_gen.models.ldns_settings import check_settings
 from spikeinterface_gen.models.ldns_uses import LDNSUses
 from spikeinterface_gen.models.population import Population
-from spikeinterface_gen.models.transfer import Start, sizes_from
+from spikeinterface_gen.models.transfer import Start
 from spikeinterface_gen.observation.history import MAX_RATE
 from spikeinterface_gen.randomness import resolve_seed
 
@@ -62,7 +62,7 @@ class LDNS(LDNSUses, GenerativeModel):
         Width and depth of the encoder.
     denoiser_channels, denoiser_blocks : int, optional
         Width and depth of the denoiser. Default: 64 and 2 for fewer than 1000 trials, of which a larger one learned
-        nothing more, else 192 and 4.
+        nothing more, else 128 and 4.
     causal : bool
         Whether latents depend on no later bin, as streaming needs. The default is slightly better.
     observation : {"auto", "poisson", "bernoulli"}
@@ -322,8 +322,9 @@ class LDNS(LDNSUses, GenerativeModel):
         longest = max(self.population_.max_bins, train.max_bins, held_out.max_bins)
         model.population_ = Population.of(counts, longest)
         model.started_from_ = self.started_from_
-        sizes = self.settings() | sizes_from(self.started_from_)
-        new = build_networks(sizes, model.population_, networks.binary, conditions, seed=seed)
+        new = build_networks(
+            self.settings() | networks.sizes, model.population_, networks.binary, conditions, seed=seed
+        )
         kept = {name: value for name, value in networks.state_dict().items() if not name.startswith("denoiser.")}
         new.load_state_dict(kept, strict=False)
         report = fit_denoiser(new, train, held_out, settings)

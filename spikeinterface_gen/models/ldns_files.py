@@ -15,7 +15,7 @@ from spikeinterface_gen.models.ldns_networks import build_networks
 from spikeinterface_gen.models.ldns_observation import ObservationReport
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.saved import read_model, write_model
-from spikeinterface_gen.models.transfer import StartedFrom, sizes_from
+from spikeinterface_gen.models.transfer import StartedFrom
 
 if TYPE_CHECKING:
     from spikeinterface_gen.models.ldns import LDNS
@@ -29,6 +29,7 @@ def save_ldns(model: LDNS, folder: Path, *, overwrite: bool) -> Path:
     config: dict[str, Any] = {
         "model": "LDNS",
         "settings": model.settings(),
+        "sizes": networks.sizes,
         "population": model.population_.to_config(),
         "binary": networks.binary,
         "num_steps": model.num_steps_,
@@ -58,8 +59,7 @@ def load_ldns(kind: type[LDNS], folder: Path) -> Any:
         model.started_from_ = StartedFrom(**config["started_from"]) if "started_from" in config else None
         arrays = {name: tensors.pop(name).numpy() for name in list(tensors) if name.startswith("conditions.")}
         conditions = Conditions.from_config(config["conditions"], arrays) if "conditions" in config else None
-        sizes = settings | sizes_from(model.started_from_)
-        networks = build_networks(sizes, model.population_, config["binary"], conditions)
+        networks = build_networks(settings | config["sizes"], model.population_, config["binary"], conditions)
         networks.load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{str(folder)!r} is no LDNS model that this version can read: {error}") from None

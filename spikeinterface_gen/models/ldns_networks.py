@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.devices import has_bfloat16
 from spikeinterface_gen.diffusion.denoise import PreconditionedDenoiser
-from spikeinterface_gen.diffusion.modal import NUM_WEIGHTS, GaussianModes, modal
+from spikeinterface_gen.diffusion.modal import NUM_WEIGHTS, modal
+from spikeinterface_gen.diffusion.modes import GaussianModes
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS
 from spikeinterface_gen.models.conditions import Conditions
 from spikeinterface_gen.models.population import Population
@@ -52,8 +53,6 @@ class LDNSNetworks(nn.Module):
 
     latent_mean: Tensor
     latent_map: Tensor
-    mode_mean: Tensor
-    mode_sd: Tensor
     solver_weights: Tensor
     spread_map: Tensor
     spread_shift: Tensor
@@ -101,12 +100,12 @@ class LDNSNetworks(nn.Module):
                 trial_locked=trial_locked,
                 num_constant=0 if conditions is None else conditions.num_constant,
                 num_varying=0 if conditions is None else conditions.num_varying,
-            )
+            ),
+            num_bins,
+            num_latents,
         )
         self.register_buffer("latent_mean", torch.zeros(num_latents))
         self.register_buffer("latent_map", torch.eye(num_latents))
-        self.register_buffer("mode_mean", torch.zeros(num_bins, num_latents))
-        self.register_buffer("mode_sd", torch.ones(num_bins, num_latents))
         self.register_buffer("solver_weights", torch.eye(1, NUM_WEIGHTS).repeat(DEFAULT_STEPS["modal"], 1))
         self.register_buffer("spread_map", torch.eye(num_latents))
         self.register_buffer("spread_shift", torch.zeros(num_latents))
@@ -116,6 +115,15 @@ class LDNSNetworks(nn.Module):
         self.register_buffer("slots", torch.full((num_units,), 1.0 if binary else math.inf))
         self.register_buffer("count_gains", torch.ones(num_units, NUM_GAINS))
         self.register_buffer("synchrony_correlation", torch.eye(num_units, dtype=torch.float16))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What settings of these names leave to the data, as it was chosen."""
+        return {
+            "num_latents": self.num_latents,
+            "denoiser_channels": self.denoiser_channels,
+            "denoiser_blocks": len(cast(DenoiserNetwork, self.denoiser.network).blocks),
+        }
 
     def count_model(self) -> CountModel:
         """What draws counts from expected counts."""
@@ -158,10 +166,6 @@ class LDNSNetworks(nn.Module):
     def standardised(self, z: Tensor) -> Tensor:
         """What :meth:`unstandardised` makes z of, shape (…, latents)."""
         return torch.linalg.solve(self.latent_map, z - self.latent_mean, left=False)
-
-    def modes(self, num_bins: int) -> GaussianModes:
-        """Spectrum of standardised latents over so many bins."""
-        return GaussianModes(self.mode_mean, self.mode_sd).of_length(num_bins)
 
     def solve(
         self,
@@ -226,9 +230,11 @@ class LDNSNetworks(nn.Module):
         device = self.latent_mean.device
         if not has_bfloat16(device):
             return self.denoiser
-        key = (device, *((weight.data_ptr(), weight._version) for weight in self.denoiser.parameters()))
+        state = (*self.denoiser.parameters(), *self.denoiser.buffers())
+        key = (device, *((tensor.data_ptr(), tensor._version) for tensor in state))
         if self._twin is None or self._twin[0] != key:
-            self._twin = key, PreconditionedDenoiser(in_bfloat16(cast(DenoiserNetwork, self.denoiser.network))).eval()
+            network = in_bfloat16(cast(DenoiserNetwork, self.denoiser.network))
+            self._twin = key, self.denoiser.around(network).eval()
         return self._twin[1]
 
 
@@ -258,7 +264,7 @@ def build_networks(
             history_bins=min(settings["history_bins"], population.max_bins // 3),
             channels=settings["channels"],
             num_blocks=settings["num_blocks"],
-            denoiser_channels=settings["denoiser_channels"] or (64 if few else 192),
+            denoiser_channels=settings["denoiser_channels"] or (64 if few else 128),
             denoiser_blocks=settings["denoiser_blocks"] or (2 if few else 4),
             causal=settings["causal"],
             conditions=conditions,

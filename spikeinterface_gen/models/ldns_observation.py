@@ -31,11 +31,12 @@ __all__ = [
 # Entries (trial, bin, unit) that the spike history is fitted on, and that free runs for its calibration have: at most,
 # and for each second there is for either.
 MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND = 1e7, 5e5
-MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 1e7, 1e6
+MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 2.4e7, 1e6
 # Trials of which latents are drawn for free runs, alike: of few units, these take the time.
-MAX_CALIBRATED_TRIALS, SAMPLED_TRIALS_A_SECOND = 600, 300
+MAX_CALIBRATED_TRIALS, SAMPLED_TRIALS_A_SECOND = 1000, 200
 # Recorded trials that free runs are compared with to choose the synchrony, relative to their number, at most.
 COMPARED_SHARE = 2
+CHOSEN_BY = ("population_count", "correlation")
 # Unit means of free runs agree with the recorded ones to within this share.
 MEAN_TOLERANCE = 0.01
 
@@ -53,17 +54,17 @@ class ObservationReport:
         Of each candidate for the spike history: its gain in log-likelihood over none, less its parameters.
     num_coupled : int
         Units that share more than their rates within a bin.
-    synchrony_distances : dict of str to float
-        Of the population's count in free runs from the recorded one, with a synchrony that makes up for all that is
-        missing within a bin ("whole"), and for what of it is gone three bins later ("transient"). The lesser is
-        chosen; empty where there is none.
+    synchrony_distances : dict of str to dict of str to float
+        Of free runs from recorded trials, in the population's count and in correlations, with a synchrony that makes up
+        for all that is missing within a bin ("whole"), and for what of it is gone three bins later ("transient"). That
+        of the lesser product is chosen; empty where there is none.
     """
 
     counts: str
     num_regular: int
     history_gains_nats: dict[str, float]
     num_coupled: int
-    synchrony_distances: dict[str, float] = field(default_factory=dict)
+    synchrony_distances: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def history(self) -> str:
@@ -75,7 +76,10 @@ class ObservationReport:
         return (
             f"{self.counts} counts, {self.num_regular} units varying less than that; spike history: {self.history} "
             f"(gain less parameters, in nats: {gains}); {self.num_coupled} units in synchrony"
-            + "".join(f", {name} at D_KL {distance:.2g}" for name, distance in self.synchrony_distances.items())
+            + "".join(
+                f", {name} at D_KL {apart['population_count']:.2g}, {apart['correlation']:.2g} in correlations"
+                for name, apart in self.synchrony_distances.items()
+            )
         )
 
 
@@ -107,7 +111,7 @@ def fit_count_model(
 
 def _calibrated(
     networks: LDNSNetworks, history: SpikeHistory, recorded: SpikeCounts, seed: int, seconds: float
-) -> tuple[CountModel, dict[str, float]]:
+) -> tuple[CountModel, dict[str, dict[str, float]]]:
     """The count model with biases and synchrony of which free runs are as recorded, and what these were chosen by."""
     rates, valid = _rates_to_calibrate_on(networks, recorded, seed, seconds)
     moments = count_moments(recorded.counts, recorded.mask, seed)
@@ -132,8 +136,8 @@ def _choose_synchrony(
     valid: np.ndarray,
     recorded: SpikeCounts,
     seed: int,
-) -> tuple[Synchrony, dict[str, float]]:
-    """The one with which as many units fire together in free runs as in the recording, and the distances of both."""
+) -> tuple[Synchrony, dict[str, dict[str, float]]]:
+    """The one whose free runs are nearer to the recording, and the distances of both."""
     if not len(candidates[0].coupled):
         return candidates[0], {}
     recorded, distances = some_trials(recorded, COMPARED_SHARE * rates.size, seed), {}
@@ -141,8 +145,10 @@ def _choose_synchrony(
         draws = CountModel(history, synchrony).variates(rates.shape, seed, "choice of synchrony")
         counts, _ = history.simulate(rates, draws)
         free = SpikeCounts(counts * valid[..., None], recorded.bin_size_ms, recorded.unit_ids, valid.sum(axis=1))
-        distances[name] = distance(recorded, free, "population_count")
-    return candidates[0 if distances["whole"] <= distances["transient"] else 1], distances
+        distances[name] = {metric: distance(recorded, free, metric) for metric in CHOSEN_BY}
+    # In their product, a tenth of the one weighs as much as a tenth of the other.
+    whole, transient = (np.prod(list(distances[name].values())) for name in ("whole", "transient"))
+    return candidates[0 if whole <= transient else 1], distances
 
 
 def recalibrated(networks: LDNSNetworks, counts: SpikeCounts, seed: int, budget: TimeBudget) -> CountModel:

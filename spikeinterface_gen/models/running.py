@@ -77,7 +77,7 @@ class RunningSession(Iterator[SpikeCounts]):
         self.seed = resolve_seed(seed)
         # A window has three blocks.
         length = 3 * self.block_bins
-        self._modes = self._networks.modes(length)
+        self._modes = self._networks.denoiser.modes(length)
         window = _window_to_draw(self._networks.conditions, population, length, covariates)
         self._covariates = window.covariates
         self._denoise, _ = denoiser_of(self._networks, range(1), window.num_bins, length, window.encoded)

@@ -9,6 +9,7 @@ inlet, unit by unit      for the same units; others begin as in any fit, divided
                          drive the blocks together as strongly as the old ones did
 decoder but its outlet   always
 outlet, unit by unit     for the same units; others begin as in any fit, at the log of their mean rates
+axes of the latents      always; the denoiser is told the latents along them
 denoiser                 where its tokens have as many bins
 its positions            where both are locked to trials of as many tokens
 its conditions           where covariates are the same; others, and trial time, begin without effect
@@ -34,7 +35,7 @@ from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.nn.denoiser import DenoiserNetwork
 from spikeinterface_gen.randomness import normals
 
-__all__ = ["Start", "StartedFrom", "matching_units", "sizes_from"]
+__all__ = ["Start", "StartedFrom", "matching_units"]
 
 # Properties that are measured on the spikes themselves: another for the same unit on another day.
 _MEASURED = ("refractory_period_ms", "short_interval_counts")
@@ -94,8 +95,8 @@ class Start:
                 f"{type(model).__name__}."
             )
         networks: LDNSNetworks = model._ready()
-        sizes = (networks.num_latents, networks.denoiser_channels, len(_denoiser(networks).blocks))
-        return cls(networks, model.population_, model.settings(), StartedFrom(networks.sha256(), *sizes))
+        remembered = StartedFrom(networks.sha256(), **networks.sizes)
+        return cls(networks, model.population_, model.settings(), remembered)
 
     def completed(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """``settings`` of the new model, those that are None as in this one.
@@ -149,6 +150,7 @@ class Start:
             new.encoder.inlet.weight.copy_(old.encoder.inlet.weight[:, index].to(device))
             new.decoder.outlet.weight.copy_(old.decoder.outlet.weight[index].to(device))
             new.decoder.outlet.bias.copy_(old.decoder.outlet.bias[index].to(device))
+        networks.latent_map.copy_(self.networks.latent_map)
         _carry_over_denoiser(
             _denoiser(self.networks), _denoiser(networks), self.networks.conditions, networks.conditions
         )
@@ -165,11 +167,6 @@ class Start:
             _drive(weight, counts.counts[counts.mask].std(axis=0)),
         )
         return old / new if new > 0 else 1.0
-
-
-def sizes_from(start: StartedFrom | None) -> dict[str, int]:
-    """Sizes of networks that settings leave open, of a model that began from another."""
-    return {} if start is None else start.sizes
 
 
 def matching_units(old: Population, new: SpikeCounts) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""The network inside the denoiser: noisy latents and noise level in, an estimate of the same shape out."""
+"""The network inside the denoiser: noisy and filtered latents and the noise level in, what is beyond them out."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class DenoiserNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.patch_size = patch_size
-        self.inlet = nn.Linear(num_latents * patch_size, channels)
+        self.inlet = nn.Linear(2 * num_latents * patch_size, channels)
         self.position: nn.Parameter | None = None
         if trial_locked:
             self.position = nn.Parameter(torch.zeros(-(-num_bins // patch_size), channels))
@@ -77,11 +77,12 @@ class DenoiserNetwork(nn.Module):
     def forward(
         self, x: Tensor, c_noise: Tensor, mask: Tensor | None = None, condition: tuple[Tensor, ...] | None = None
     ) -> Tensor:
-        """Map x, shape (batch, bins, latents), to the same shape.
+        """Map x to shape (batch, bins, latents).
 
         Parameters
         ----------
-        x : Tensor, shape (batch, bins, latents)
+        x : Tensor, shape (batch, bins, 2 · latents)
+            Noisy latents, scaled to unit variance, and filtered ones.
         c_noise : Tensor, shape (batch,)
             Noise levels.
         mask : Tensor, shape (batch, bins, 1), optional
@@ -90,12 +91,12 @@ class DenoiserNetwork(nn.Module):
             Features of the trials, shape (batch, num_constant), and of their bins, shape (batch, bins, num_varying).
             Zeros, which it is without, stand for an unknown condition.
         """
-        batch, num_bins, num_latents = x.shape
+        batch, num_bins, num_features = x.shape
         x = x.to(self.outlet.weight.dtype)
         excess = -num_bins % self.patch_size
         if excess:
             x = nn.functional.pad(x, (0, 0, 0, excess))
-        tokens = x.reshape(batch, -1, num_latents * self.patch_size)
+        tokens = x.reshape(batch, -1, num_features * self.patch_size)
         h = self.inlet(tokens)
         if self.position is not None:
             if tokens.shape[1] > len(self.position):
@@ -115,7 +116,7 @@ class DenoiserNetwork(nn.Module):
         embedding = self._embedding(c_noise, None if condition is None else condition[0])
         for block in self.blocks:
             h = block(h, embedding, token_mask)
-        return self.outlet(self.norm(h)).reshape(batch, -1, num_latents)[:, :num_bins]
+        return self.outlet(self.norm(h)).reshape(batch, -1, num_features // 2)[:, :num_bins]
 
     def _embedding(self, c_noise: Tensor, constant: Tensor | None) -> Tensor:
         """What modulates the blocks: the noise level, and what is constant over a trial."""
