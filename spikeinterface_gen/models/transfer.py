@@ -11,6 +11,7 @@ decoder but its outlet   always
 outlet, unit by unit     for the same units; others begin as in any fit, at the log of their mean rates
 axes of the latents      always; the denoiser is told the latents along them
 denoiser                 where its tokens have as many bins
+its modes                where trials have as many, until they are estimated for its training
 its positions            where both are locked to trials of as many tokens
 its conditions           where covariates are the same; others, and trial time, begin without effect
 history, synchrony       never: they are fitted last, to what is there then
@@ -151,6 +152,8 @@ class Start:
             new.decoder.outlet.weight.copy_(old.decoder.outlet.weight[index].to(device))
             new.decoder.outlet.bias.copy_(old.decoder.outlet.bias[index].to(device))
         networks.latent_map.copy_(self.networks.latent_map)
+        if networks.denoiser.mode_sd.shape == self.networks.denoiser.mode_sd.shape:
+            networks.denoiser.set_modes(self.networks.denoiser.mode_mean, self.networks.denoiser.mode_sd)
         _carry_over_denoiser(
             _denoiser(self.networks), _denoiser(networks), self.networks.conditions, networks.conditions
         )
