@@ -36,7 +36,7 @@ def model(counts):
 
 def test_fit_learns_what_units_share():
     counts = population(trials=200)
-    model = LDNS(**SMALL).fit(counts, num_steps={"autoencoder": 250, "denoiser": 250}, progress=False)
+    model = LDNS(**SMALL).fit(counts, num_steps={"autoencoder": 250, "denoiser": 500}, progress=False)
     synthetic = model.sample(200, seed=1)
 
     def correlations(x):

@@ -32,7 +32,7 @@ def fit_denoiser(
     """Train the denoiser on the latents of these trials, and on their conditions where the model has such."""
     networks.eval()
     task = denoiser_task(networks, train, held_out, settings.seed)
-    report = run_stage(task, _denoiser_stage(train), settings)
+    report = run_stage(task, _denoiser_stage(train, networks.denoiser_channels), settings)
     networks.eval()
     with settings.budget.seconds_for("sampler") as seconds:
         _fit_solver(networks, train, settings.seed, seconds)
@@ -80,10 +80,12 @@ def _axes(known: np.ndarray, correlation: np.ndarray) -> np.ndarray:
     return np.linalg.eigh(correlation)[1].T[::-1]
 
 
-def _denoiser_stage(train: SpikeCounts) -> StageSettings:
+def _denoiser_stage(train: SpikeCounts, channels: int) -> StageSettings:
     # 150 passes over the trials. Of few trials, more passes leave the metrics as they are and are remembered.
     steps = int(np.clip(150 * train.num_trials / DENOISER_BATCH, 800, 12000))
-    return StageSettings(max_steps=steps, learning_rate=7e-3, evaluate_every=100, patience=8)
+    # The wider the network, the shorter its steps.
+    rate = 7e-3 * np.sqrt(128 / channels)
+    return StageSettings(max_steps=steps, learning_rate=rate, evaluate_every=100, patience=8)
 
 
 def _fit_solver(networks: LDNSNetworks, train: SpikeCounts, seed: int, seconds: float) -> None:
