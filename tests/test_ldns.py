@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from spikeinterface_gen import LDNS, SpikeCounts, load_model
 from spikeinterface_gen.models.base import NotFittedError
-from spikeinterface_gen.models.ldns_fit import hold_out
+from spikeinterface_gen.models.trials import hold_out
 from spikeinterface_gen.stage import StageModule
 from tests.populations import with_two_slow_latents
 

@@ -103,7 +103,7 @@ def test_a_schedule_stays_within_its_longest(monkeypatch):
     assert report.schedule == report.steps == 60
 
 
-PARTS = ("sampler", "moments", "history", "calibration", "metrics")
+PARTS = tuple(fit_settings.SHARES)
 
 
 def parts_of_a_fit(monkeypatch, slowness, late_s=0.0):

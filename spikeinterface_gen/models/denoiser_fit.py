@@ -1,4 +1,4 @@
-"""Fitting the denoiser of an LDNS to latents, the sampler to the denoiser, and the moments of what it draws."""
+"""Fitting the denoiser of an LDNS to latents, and the sampler to the denoiser."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.modes import GaussianModes
 from spikeinterface_gen.models.fit_settings import FitSettings, run_stage
 from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, fit_solver
-from spikeinterface_gen.models.latent_moments import moments, transport
+from spikeinterface_gen.models.latent_moments import moments
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
-from spikeinterface_gen.models.ldns_observation import draw_latents
 from spikeinterface_gen.models.tasks import DenoiserTask
 from spikeinterface_gen.training import StageReport, StageSettings
 
@@ -20,8 +19,6 @@ __all__ = ["denoiser_task", "fit_denoiser"]
 
 # Bins that the default sampler is fitted on for each second there is: of BLOCK_TRIALS trials at most.
 SOLVER_BINS_A_SECOND = 6000
-# Bins and trials that are drawn to compare their moments with those of encoded trials: at most, and for each second.
-MAX_MATCHED_BINS, MAX_MATCHED_TRIALS, MATCHED_BINS_A_SECOND = 2**17, 512, 5e4
 # Trials a step. As with the autoencoder, more steps on fewer trials learn faster.
 DENOISER_BATCH = 32
 
@@ -36,8 +33,6 @@ def fit_denoiser(
     networks.eval()
     with settings.budget.seconds_for("sampler") as seconds:
         _fit_solver(networks, train, settings.seed, seconds)
-    with settings.budget.seconds_for("moments") as seconds:
-        _match_moments(networks, task, train, settings.seed, seconds)
     return report
 
 
@@ -93,15 +88,3 @@ def _fit_solver(networks: LDNSNetworks, train: SpikeCounts, seed: int, seconds: 
     num_trials = int(np.clip(SOLVER_BINS_A_SECOND * seconds / train.max_bins, 8, BLOCK_TRIALS))
     num_bins = np.resize(train.num_bins, num_trials)
     fit_solver(networks, num_bins, seed, None if networks.conditions is None else networks.conditions.evenly(num_bins))
-
-
-def _match_moments(networks: LDNSNetworks, task: DenoiserTask, train: SpikeCounts, seed: int, seconds: float) -> None:
-    """Give the latents that are drawn the mean and covariance of the encoded ones."""
-    encoded = networks.unstandardised(task.train_latents).cpu().numpy()[train.mask]
-    most = min(MAX_MATCHED_BINS, MATCHED_BINS_A_SECOND * seconds) / train.max_bins
-    num_bins = np.resize(train.num_bins, int(np.clip(most, BLOCK_TRIALS, MAX_MATCHED_TRIALS)))
-    drawn = np.concatenate(list(draw_latents(networks, num_bins, seed, "moments")))
-    valid = np.arange(drawn.shape[1]) < num_bins[:, None]
-    A, b = transport(moments(drawn[valid]), moments(encoded))
-    mean, scale = (buffer.double().cpu().numpy() for buffer in (networks.latent_mean, networks.latent_map))
-    networks.set_latent_scale(A @ mean + b, scale @ A.T)

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from spikeinterface_gen.models.latent_draws import draw_rates
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
-from spikeinterface_gen.models.ldns_observation import draw_rates
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.history import MAX_RATE, calibrate

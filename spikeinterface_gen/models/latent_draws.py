@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -18,7 +19,15 @@ from spikeinterface_gen.models.latent_moments import Moments, moments, transport
 from spikeinterface_gen.models.ldns_networks import SPREAD, LDNSNetworks, mask_of
 from spikeinterface_gen.randomness import normals
 
-__all__ = ["BLOCK_TRIALS", "bytes_to_draw", "denoiser_of", "fit_solver", "sample_latents"]
+__all__ = [
+    "BLOCK_TRIALS",
+    "bytes_to_draw",
+    "denoiser_of",
+    "draw_latents",
+    "draw_rates",
+    "fit_solver",
+    "sample_latents",
+]
 
 BLOCK_TRIALS = 64
 """Trials that are sampled together, always: the numbers of a trial must not depend on how many are asked for."""
@@ -78,6 +87,18 @@ def sample_latents(
             x = SAMPLERS[sampler](denoise, draw_noise, steps)
         z = networks.unstandardised(x)
         yield (z if mask is None else z * mask).cpu().numpy()[: len(wanted)]
+
+
+def draw_latents(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str) -> Iterator[np.ndarray]:
+    """Latents, drawn with a seed derived from ``seed`` and ``stage``; under the conditions of the data."""
+    derived = int.from_bytes(hashlib.blake2b(f"{seed}/{stage}".encode(), digest_size=4).digest(), "little")
+    encoded = None if networks.conditions is None else networks.conditions.evenly(num_bins)
+    return sample_latents(networks, num_bins, derived, encoded=encoded)
+
+
+def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str) -> np.ndarray:
+    """λ of such latents, shape (trials, bins, units)."""
+    return np.concatenate([networks.expected_counts(z) for z in draw_latents(networks, num_bins, seed, stage)])
 
 
 @torch.no_grad()

@@ -34,14 +34,16 @@ from spikeinterface_gen.models.base import GenerativeModel, check_counts
 from spikeinterface_gen.models.conditions import Conditions
 from spikeinterface_gen.models.denoiser_fit import fit_denoiser
 from spikeinterface_gen.models.fit_settings import FitSettings, stage_steps
+from spikeinterface_gen.models.free_runs import draw_free_runs
 from spikeinterface_gen.models.ldns_files import load_ldns, save_ldns
-from spikeinterface_gen.models.ldns_fit import fit_networks, hold_out, stage_metrics
+from spikeinterface_gen.models.ldns_fit import fit_networks, stage_metrics
 from spikeinterface_gen.models.ldns_networks import build_networks, is_binary
-from spikeinterface_gen.models.ldns_observation import recalibrated
+from spikeinterface_gen.models.ldns_observation import recalibrate
 from spikeinterface_gen.models.ldns_settings import check_settings
 from spikeinterface_gen.models.ldns_uses import LDNSUses
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.transfer import Start
+from spikeinterface_gen.models.trials import hold_out
 from spikeinterface_gen.observation.history import MAX_RATE
 from spikeinterface_gen.randomness import resolve_seed
 
@@ -85,7 +87,7 @@ class LDNS(LDNSUses, GenerativeModel):
     reports_ : dict of str to StageReport
         Losses of each stage.
     observation_ : ObservationReport
-        Which distribution of counts, spike history and synchrony were chosen, and why; print it.
+        Which distribution of counts and spike history were chosen, and why; print it.
     stage_metrics_ : DataFrame
         Distances from held-out trials after each stage, as ratios to their floor: where quality is lost.
     conditions_ : Conditions or None
@@ -328,7 +330,9 @@ class LDNS(LDNSUses, GenerativeModel):
         kept = {name: value for name, value in networks.state_dict().items() if not name.startswith("denoiser.")}
         new.load_state_dict(kept, strict=False)
         report = fit_denoiser(new, train, held_out, settings)
-        new.set_count_model(recalibrated(new, counts, seed, settings.budget))
+        with settings.budget.seconds_for("free runs") as seconds:
+            runs = draw_free_runs(new, counts, seed, seconds)
+        recalibrate(new, counts, runs, seed, settings.budget)
         model.networks_ = new
         model.reports_ = {"denoiser": report}
         model.observation_ = self.observation_

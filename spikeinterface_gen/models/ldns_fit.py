@@ -16,16 +16,13 @@ from spikeinterface_gen.files import write_file
 from spikeinterface_gen.models.conditions import Conditions
 from spikeinterface_gen.models.denoiser_fit import fit_denoiser
 from spikeinterface_gen.models.fit_settings import FitSettings, TimeBudget, run_stage
+from spikeinterface_gen.models.free_runs import draw_free_runs
+from spikeinterface_gen.models.latent_draws import draw_rates
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
-from spikeinterface_gen.models.ldns_observation import (
-    ObservationReport,
-    draw_rates,
-    fit_count_model,
-    joined,
-    some_trials,
-)
+from spikeinterface_gen.models.ldns_observation import ObservationReport, fit_count_model
 from spikeinterface_gen.models.tasks import AutoencoderTask
 from spikeinterface_gen.models.transfer import Start
+from spikeinterface_gen.models.trials import joined, some_trials
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.likelihood import bernoulli_nll, poisson_nll
@@ -36,25 +33,12 @@ from spikeinterface_gen.validation.distances import compare, compare_real
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["fit_networks", "hold_out", "stage_metrics"]
+__all__ = ["fit_networks", "stage_metrics"]
 
 # Length of the autoencoder's refit, relative to the step that early stopping found.
 REFIT_SHARE = 0.25
 # Entries (trial, bin, unit) of held-out trials that the metrics look at for each second there is.
 METRICS_ENTRIES_A_SECOND = 8e5
-
-
-def hold_out(counts: SpikeCounts, seed: int) -> tuple[SpikeCounts, SpikeCounts]:
-    """Split off the trials that early stopping looks at: 15 %, between 8 and 400."""
-    if counts.num_trials < 4:
-        raise ValueError(
-            f"counts has {counts.num_trials} trials; fit needs at least 4 to hold some out. Long recordings can be "
-            "cut into windows: SpikeCounts.from_sorting(…, window_s=…)."
-        )
-    wanted = min(max(round(0.15 * counts.num_trials), 8), 400, counts.num_trials // 2)
-    share = wanted / counts.num_trials
-    train, held_out = counts.split((1 - share, share), seed=seed)
-    return train, held_out
 
 
 def fit_networks(
@@ -90,10 +74,11 @@ def fit_networks(
         task = _autoencoder_task(networks, model_settings, joined(train, held_out), held_out, settings.seed, "refit")
         reports[task.name] = run_stage(task, stage, settings)
     reports["denoiser"] = fit_denoiser(networks, train, held_out, settings)
-    count_model, observation = fit_count_model(
-        networks, model_settings["history_bins"], train, held_out, settings.seed, settings.budget
+    with settings.budget.seconds_for("free runs") as seconds:
+        runs = draw_free_runs(networks, joined(train, held_out), settings.seed, seconds)
+    observation = fit_count_model(
+        networks, model_settings["history_bins"], train, held_out, runs, settings.seed, settings.budget
     )
-    networks.set_count_model(count_model)
     return reports, observation
 
 

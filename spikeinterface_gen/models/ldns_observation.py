@@ -1,42 +1,33 @@
-"""Fitting the observation model of an LDNS: spike history, synchrony, and their calibration on free runs."""
+"""Fitting what follows the latents of an LDNS: history, readout and synchrony, calibrated on free runs."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.models.fit_settings import TimeBudget
-from spikeinterface_gen.models.latent_draws import sample_latents
+from spikeinterface_gen.models.free_runs import FreeRuns
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
+from spikeinterface_gen.models.readout import fit_readout
+from spikeinterface_gen.models.trials import joined, some_trials
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.history import SpikeHistory, calibrate, fit_history
-from spikeinterface_gen.observation.synchrony import Synchrony, count_moments, fit_synchrony
+from spikeinterface_gen.observation.moments import CountMoments, count_moments, free_moments
+from spikeinterface_gen.observation.synchrony import Synchrony, fit_synchrony
 from spikeinterface_gen.randomness import uniforms
-from spikeinterface_gen.validation.distances import distance
 
-__all__ = [
-    "ObservationReport",
-    "draw_latents",
-    "draw_rates",
-    "fit_count_model",
-    "joined",
-    "recalibrated",
-    "some_trials",
-]
+__all__ = ["ObservationReport", "fit_count_model", "recalibrate"]
 
-# Entries (trial, bin, unit) that the spike history is fitted on, and that free runs for its calibration have: at most,
-# and for each second there is for either.
-MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND = 1e7, 5e5
-MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 2.4e7, 1e6
-# Trials of which latents are drawn for free runs, alike: of few units, these take the time.
-MAX_CALIBRATED_TRIALS, SAMPLED_TRIALS_A_SECOND = 1000, 200
-# Recorded trials that free runs are compared with to choose the synchrony, relative to their number, at most.
-COMPARED_SHARE = 2
-CHOSEN_BY = ("population_count", "correlation")
+# Entries (trial, bin, unit) that the spike history is fitted on: at most, and for each second there is.
+MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND = 1e7, 8e5
+# Those of free runs that are calibrated on, alike. Without history they need not be run bin by bin.
+MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 2.4e7, 7e5
+ENTRIES_WITHOUT_HISTORY = 4
+# Steps towards the recorded correlations: what a history makes of those of the rates is known only from free runs.
+READOUT_ROUNDS = 2
 # Unit means of free runs agree with the recorded ones to within this share.
 MEAN_TOLERANCE = 0.01
 
@@ -54,17 +45,12 @@ class ObservationReport:
         Of each candidate for the spike history: its gain in log-likelihood over none, less its parameters.
     num_coupled : int
         Units that share more than their rates within a bin.
-    synchrony_distances : dict of str to dict of str to float
-        Of free runs from recorded trials, in the population's count and in correlations, with a synchrony that makes up
-        for all that is missing within a bin ("whole"), and for what of it is gone three bins later ("transient"). That
-        of the lesser product is chosen; empty where there is none.
     """
 
     counts: str
     num_regular: int
     history_gains_nats: dict[str, float]
     num_coupled: int
-    synchrony_distances: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def history(self) -> str:
@@ -76,10 +62,6 @@ class ObservationReport:
         return (
             f"{self.counts} counts, {self.num_regular} units varying less than that; spike history: {self.history} "
             f"(gain less parameters, in nats: {gains}); {self.num_coupled} units in synchrony"
-            + "".join(
-                f", {name} at D_KL {apart['population_count']:.2g}, {apart['correlation']:.2g} in correlations"
-                for name, apart in self.synchrony_distances.items()
-            )
         )
 
 
@@ -88,111 +70,103 @@ def fit_count_model(
     history_bins: int,
     train: SpikeCounts,
     held_out: SpikeCounts,
+    runs: FreeRuns,
     seed: int,
     budget: TimeBudget,
-) -> tuple[CountModel, ObservationReport]:
-    """Fit spike history and dispersion on recorded trials, then calibrate biases, and fit synchrony, on free runs.
+) -> ObservationReport:
+    """Fit spike history and dispersion on recorded trials, then readout, biases and synchrony on free runs.
 
     Means and correlations of the free runs are those of all trials, the held-out ones included. With little time, fewer
-    trials are looked at.
+    trials are looked at. The decoder and the count model of ``networks`` are set.
     """
     with budget.seconds_for("history") as seconds:
         observed = min(MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND * seconds)
         history, gains = _fit_history(networks, history_bins, some_trials(train, observed, seed), seed)
     recorded = joined(train, held_out)
-    with budget.seconds_for("calibration") as seconds:
-        model, distances = _calibrated(networks, history, recorded, seed, seconds)
-    mean = recorded.counts[recorded.mask].mean(axis=0, dtype=np.float64)
-    _, variance = history.dispersion.mean_and_variance(mean[None])
-    num_regular = 0 if networks.binary else int((variance[0] < 0.95 * np.maximum(mean, 1e-12)).sum())
-    counts = "Bernoulli" if networks.binary else "Poisson"
-    return model, ObservationReport(counts, num_regular, gains, len(model.synchrony.coupled), distances)
-
-
-def _calibrated(
-    networks: LDNSNetworks, history: SpikeHistory, recorded: SpikeCounts, seed: int, seconds: float
-) -> tuple[CountModel, dict[str, dict[str, float]]]:
-    """The count model with biases and synchrony of which free runs are as recorded, and what these were chosen by."""
-    rates, valid = _rates_to_calibrate_on(networks, recorded, seed, seconds)
     moments = count_moments(recorded.counts, recorded.mask, seed)
-    model = CountModel(history, Synchrony.none(recorded.num_units))
-    draws = model.variates(rates.shape, seed, "calibration counts")
-    model = CountModel(calibrate(history, rates, draws, moments.mean, valid), model.synchrony)
-    _, expected = model.history.simulate(rates, draws)
-    candidates = fit_synchrony(moments, expected, valid, history.dispersion, seed)
-    synchrony, distances = _choose_synchrony(model.history, candidates, rates, valid, recorded, seed)
-    if len(synchrony.coupled):
-        # What units share comes back through their histories.
-        model = CountModel(model.history, synchrony)
-        draws = model.variates(rates.shape, seed, "calibration counts")
-        model = CountModel(calibrate(model.history, rates, draws, moments.mean, valid, iterations=4), synchrony)
-    return model, distances
+    with budget.seconds_for("readout") as seconds:
+        some = _affordable(runs, history, seconds / 2)
+        likeliest = networks.autoencoder.decoder.outlet.weight.detach().clone()
+        for _ in range(READOUT_ROUNDS):
+            seconds_each = seconds / (2 * READOUT_ROUNDS)
+            history = _correct_readout(networks, likeliest, history, some, moments, seed, seconds_each)
+    with budget.seconds_for("calibration") as seconds:
+        some = _affordable(runs, history, seconds)
+        model = CountModel(history, Synchrony.none(recorded.num_units))
+        history, expected = _free_run(networks, model, some, seed, moments.mean)
+        synchrony = fit_synchrony(moments, expected, some.valid, history.dispersion, seed)
+        if len(synchrony.coupled):
+            # What units share comes back through their histories.
+            model = CountModel(history, synchrony)
+            history, _ = _free_run(networks, model, some, seed, moments.mean, iterations=4)
+    networks.set_count_model(CountModel(history, synchrony))
+    _, variance = history.dispersion.mean_and_variance(moments.mean[None])
+    num_regular = 0 if networks.binary else int((variance[0] < 0.95 * np.maximum(moments.mean, 1e-12)).sum())
+    counts = "Bernoulli" if networks.binary else "Poisson"
+    return ObservationReport(counts, num_regular, gains, len(synchrony.coupled))
 
 
-def _choose_synchrony(
-    history: SpikeHistory,
-    candidates: tuple[Synchrony, Synchrony],
-    rates: np.ndarray,
-    valid: np.ndarray,
-    recorded: SpikeCounts,
-    seed: int,
-) -> tuple[Synchrony, dict[str, dict[str, float]]]:
-    """The one whose free runs are nearer to the recording, and the distances of both."""
-    if not len(candidates[0].coupled):
-        return candidates[0], {}
-    recorded, distances = some_trials(recorded, COMPARED_SHARE * rates.size, seed), {}
-    for name, synchrony in zip(("whole", "transient"), candidates, strict=True):
-        draws = CountModel(history, synchrony).variates(rates.shape, seed, "choice of synchrony")
-        counts, _ = history.simulate(rates, draws)
-        free = SpikeCounts(counts * valid[..., None], recorded.bin_size_ms, recorded.unit_ids, valid.sum(axis=1))
-        distances[name] = {metric: distance(recorded, free, metric) for metric in CHOSEN_BY}
-    # In their product, a tenth of the one weighs as much as a tenth of the other.
-    whole, transient = (np.prod(list(distances[name].values())) for name in ("whole", "transient"))
-    return candidates[0 if whole <= transient else 1], distances
-
-
-def recalibrated(networks: LDNSNetworks, counts: SpikeCounts, seed: int, budget: TimeBudget) -> CountModel:
-    """The count model of ``networks``, its biases calibrated afresh where means of free runs are off.
+def recalibrate(networks: LDNSNetworks, counts: SpikeCounts, runs: FreeRuns, seed: int, budget: TimeBudget) -> None:
+    """Calibrate the biases of ``networks`` afresh where means of free runs are off.
 
     A denoiser that was trained anew draws latents of slightly other means.
     """
     model = networks.count_model()
     with budget.seconds_for("calibration") as seconds:
-        rates, valid = _rates_to_calibrate_on(networks, counts, seed, seconds)
-        draws = model.variates(rates.shape, seed, "calibration counts")
-        _, expected = model.history.simulate(rates, draws)
+        some = _affordable(runs, model.history, seconds)
         recorded = counts.counts[counts.mask].mean(axis=0, dtype=np.float64)
-        free = model.history.dispersion.mean(expected)[valid].mean(axis=0, dtype=np.float64)
+        _, expected = _free_run(networks, model, some, seed)
+        free = model.history.dispersion.mean(expected)[some.valid].mean(axis=0, dtype=np.float64)
         # Of units weighted by their spikes, since the means of quiet ones are known less well.
-        if np.abs(free - recorded).sum() <= MEAN_TOLERANCE * recorded.sum():
-            return model
-        return CountModel(calibrate(model.history, rates, draws, recorded, valid), model.synchrony)
+        if np.abs(free - recorded).sum() > MEAN_TOLERANCE * recorded.sum():
+            history, _ = _free_run(networks, model, some, seed, recorded)
+            networks.set_count_model(CountModel(history, model.synchrony))
 
 
-def draw_latents(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str) -> Iterator[np.ndarray]:
-    """Latents, drawn with a seed derived from ``seed`` and ``stage``; under the conditions of the data."""
-    derived = int.from_bytes(hashlib.blake2b(f"{seed}/{stage}".encode(), digest_size=4).digest(), "little")
-    encoded = None if networks.conditions is None else networks.conditions.evenly(num_bins)
-    return sample_latents(networks, num_bins, derived, encoded=encoded)
-
-
-def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str) -> np.ndarray:
-    """λ of such latents, shape (trials, bins, units)."""
-    return np.concatenate([networks.expected_counts(z) for z in draw_latents(networks, num_bins, seed, stage)])
-
-
-def _rates_to_calibrate_on(
-    networks: LDNSNetworks, counts: SpikeCounts, seed: int, seconds: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """λ of as many sampled trials as there is time for, with lengths as recorded, and their valid bins.
-
-    More trials than were recorded, where they are few: means of free runs must not wander with the draw.
-    """
+def _affordable(runs: FreeRuns, history: SpikeHistory, seconds: float) -> FreeRuns:
+    """As many of the free runs as there is time to calibrate on."""
     entries = min(MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND * seconds)
-    most = min(MAX_CALIBRATED_TRIALS, SAMPLED_TRIALS_A_SECOND * seconds)
-    num_bins = np.resize(counts.num_bins, int(max(64, min(most, entries / counts.counts[0].size))))
-    rates = draw_rates(networks, num_bins, seed, "calibration")
-    return rates, np.arange(rates.shape[1]) < num_bins[:, None]
+    if history.num_bins == 0:
+        entries *= ENTRIES_WITHOUT_HISTORY
+    return runs.some(int(max(64, entries / (runs.valid.shape[1] * len(history.bias)))))
+
+
+def _free_run(
+    networks: LDNSNetworks,
+    model: CountModel,
+    runs: FreeRuns,
+    seed: int,
+    target: np.ndarray | None = None,
+    iterations: int = 8,
+) -> tuple[SpikeHistory, np.ndarray]:
+    """The history, with biases of which means are the ``target``, if any, and r, shape (trials, bins, units)."""
+    rates, history = networks.expected_counts(runs.latents), model.history
+    draws = model.variates(rates.shape, seed, "calibration counts") if history.num_bins else None
+    if target is not None:
+        history = calibrate(history, rates, draws, target, runs.valid, iterations=iterations)
+    return history, history.expected(rates, draws)
+
+
+def _correct_readout(
+    networks: LDNSNetworks,
+    likeliest: Tensor,
+    history: SpikeHistory,
+    runs: FreeRuns,
+    recorded: CountMoments,
+    seed: int,
+    seconds: float,
+) -> SpikeHistory:
+    """Move the decoder's last layer by what free runs lack of correlations that last; return the calibrated history."""
+    model = CountModel(history, Synchrony.none(len(history.bias)))
+    history, expected = _free_run(networks, model, runs, seed, recorded.mean, iterations=3)
+    free = free_moments(expected, runs.valid, history.dispersion, seed)
+    latents = runs.latents[runs.valid]
+    order = np.argsort(uniforms(seed, "readout", 0, (len(latents),)))
+    missing = (recorded.over(1) - free.over(1)) * recorded.known_pairs
+    num_spikes = recorded.mean * recorded.num_bins
+    decoder = networks.autoencoder.decoder
+    fit_readout(decoder, likeliest, latents[order], missing, free.sd, recorded.num_bins, num_spikes, seconds)
+    return history
 
 
 def _fit_history(
@@ -206,21 +180,3 @@ def _fit_history(
         rates[side] = networks.expected_counts(z)[side]
     predicted = np.broadcast_to(part.mask[..., None], part.counts.shape)
     return fit_history(rates, part.counts, predicted, history_bins, networks.binary)
-
-
-def some_trials(counts: SpikeCounts, num_entries: float, seed: int) -> SpikeCounts:
-    """Trials at random of so many entries (trial, bin, unit) in all, 8 at least."""
-    affordable = max(8, num_entries // counts.counts[0].size)
-    if counts.num_trials <= affordable:
-        return counts
-    order = np.argsort(uniforms(seed, "observation trials", 0, (counts.num_trials,)))
-    return counts[np.sort(order[: int(affordable)])]
-
-
-def joined(first: SpikeCounts, second: SpikeCounts) -> SpikeCounts:
-    """Trials of both, padded to the longest; without their labels."""
-    longest = max(first.max_bins, second.max_bins)
-    parts = [np.pad(part.counts, ((0, 0), (0, longest - part.max_bins), (0, 0))) for part in (first, second)]
-    return SpikeCounts(
-        np.concatenate(parts), first.bin_size_ms, first.unit_ids, np.concatenate([first.num_bins, second.num_bins])
-    )

@@ -57,8 +57,12 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Map latents ``z`` to log expected counts."""
+        return self.outlet(self.features(z))
+
+    def features(self, z: Tensor) -> Tensor:
+        """What the log rates are linear in, shape (batch, bins, features)."""
         h = nn.functional.silu(z[..., None] * self.scale + self.shift)
-        return self.outlet(torch.cat([h, z[..., None]], dim=-1).flatten(-2))
+        return torch.cat([h, z[..., None]], dim=-1).flatten(-2)
 
 
 class Autoencoder(nn.Module):

@@ -115,7 +115,7 @@ class SpikeHistory:
         """
         K = self.num_bins
         if K == 0:
-            expected = np.minimum(rates * np.exp(self.bias), MAX_RATE)
+            expected = self.expected(rates, None)
             drawn = draw_counts(expected, uniforms, self.dispersion)
             return (drawn if given is None else np.where(given[1], given[0], drawn)), expected
         trials, bins, units = rates.shape
@@ -138,6 +138,12 @@ class SpikeHistory:
             if t >= K:
                 counts[:, t - K], expected[:, t - K] = s, r
         return counts.astype(np.uint8 if counts.max(initial=0) < 256 else np.uint16), expected
+
+    def expected(self, rates: np.ndarray, uniforms: np.ndarray | None) -> np.ndarray:
+        """Expected counts of :meth:`simulate`; without history they follow from ``rates`` alone."""
+        if self.num_bins == 0 or uniforms is None:
+            return np.minimum(rates * np.exp(self.bias.astype(np.float32)), np.float32(MAX_RATE))
+        return self.simulate(rates, uniforms)[1]
 
 
 def fit_history(
@@ -281,7 +287,7 @@ def _events(s: np.ndarray, r: np.ndarray) -> np.ndarray:
 def calibrate(
     history: SpikeHistory,
     rates: np.ndarray,
-    uniforms: np.ndarray,
+    uniforms: np.ndarray | None,
     target: np.ndarray,
     valid: np.ndarray,
     *,
@@ -295,6 +301,7 @@ def calibrate(
     rates : array, shape (trials, bins, units)
         λ from sampled latents.
     uniforms : array, shape (trials, K + bins, units)
+        None where there is no history.
     target : array, shape (units,)
         Recorded mean counts per bin.
     valid : array of bool, shape (trials, bins)
@@ -305,7 +312,7 @@ def calibrate(
     """
     bias = history.bias.copy()
     for _ in range(iterations):
-        _, expected = replace(history, bias=bias).simulate(rates, uniforms)
+        expected = replace(history, bias=bias).expected(rates, uniforms)
         drawn = history.dispersion.mean(expected)
         mean = drawn[valid].mean(axis=0, dtype=np.float64)
         # A silent unit has no rate to reach; its decoder already says next to none.

@@ -12,13 +12,13 @@ where F is the distribution of a count of expectation r. It leaves the distribut
 
 Fit: :math:`\Delta`, the pairwise correlations of the recording less those of free runs, is signal plus sampling noise.
 Half the difference of the correlations in two random halves of the trials has the same noise and no signal, so it says
-what to believe. A pair is kept as it is if :math:`|\Delta_{ij}|` exceeds all but 10⁻⁴ of the noise; of the rest,
-the eigenvalues w beyond the noise's largest, e, are kept and shrunk to :math:`\sqrt{w^2 - e^2}`, which is optimal for
-a low-rank matrix in white noise. Where nothing exceeds the noise, R is the identity.
+what to believe; the noise of both sides is added. A pair is kept as it is if :math:`|\Delta_{ij}|` exceeds all but 10⁻⁴
+of the noise; of the rest, the eigenvalues w beyond the noise's largest, e, are kept and shrunk to
+:math:`\sqrt{w^2 - e^2}`, which is optimal for a low-rank matrix in white noise. Where nothing exceeds the noise, R is
+the identity.
 
-What units share for longer belongs to the latents. Where these have a little too little of it, single bins can make up
-for that; where it is much, they blur how many units fire together. A transient synchrony is therefore fitted, too, to
-correlations within a bin less those between bins three apart, and free runs decide.
+What units share for longer belongs to the latents; what of it these lack is made up for before
+(:mod:`~spikeinterface_gen.models.readout`). Left to single bins, it would blur how many units fire together.
 
 Correlations of counts become those of :math:`\varepsilon` by Mehler's expansion, with normalised Hermite polynomials h:
 
@@ -43,17 +43,13 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from spikeinterface_gen.observation.dispersion import Dispersion
+from spikeinterface_gen.observation.moments import CountMoments, free_moments
 from spikeinterface_gen.randomness import uniforms
 
-__all__ = ["Synchrony", "count_moments", "fit_synchrony", "positive_definite"]
+__all__ = ["Synchrony", "fit_synchrony", "positive_definite"]
 
-NUM_GROUPS, NUM_HALVINGS = 8, 6
-# Bins after which what is left of a correlation is that of the latents: in recorded data, the rest is gone after 30 ms.
-LATER = 3
 # Share of the noise of single pairs that a pair may be mistaken for.
 PAIR_LEVEL = 1e-4
-# A unit with fewer spikes says nothing about pairs.
-MIN_SPIKES = 20
 NUM_TERMS = 10
 MAX_CORRELATION = 0.95
 MAX_SAMPLED_BINS = 4000
@@ -98,64 +94,9 @@ class Synchrony:
         return np.clip(coupled, 2.0**-53, 1 - 2.0**-53)
 
 
-@dataclass(frozen=True)
-class CountMoments:
-    """Moments of counts per bin, recorded or of free runs, in groups of trials.
-
-    Attributes
-    ----------
-    mean, sd : array of float64, shape (units,)
-    correlations : array of float32, shape (2, groups, units, units)
-        Of each group, about the mean and relative to the s.d. of all trials: within a bin, and these less those
-        between bins three apart.
-    weights : array of float64, shape (groups,)
-        Share of the bins.
-    num_bins : int
-        Bins in all groups.
-    """
-
-    mean: np.ndarray
-    sd: np.ndarray
-    correlations: np.ndarray
-    weights: np.ndarray
-    num_bins: int
-
-    def over(self, groups: np.ndarray) -> np.ndarray:
-        """Correlations over some of the groups, of both kinds, shape (2, units, units)."""
-        weights = self.weights[groups] / self.weights[groups].sum()
-        return np.einsum("g,lgij->lij", weights, self.correlations[:, groups])
-
-
-def count_moments(
-    x: np.ndarray, valid: np.ndarray, seed: int, noise_variance: np.ndarray | float = 0.0
-) -> CountMoments:
-    """Moments of counts, shape (trials, bins, units), over ``valid`` bins, in random groups of trials.
-
-    x may also be their expectations: ``noise_variance``, shape (units,), is by how much counts vary more.
-    """
-    num_trials, _, num_units = x.shape
-    num_bins = int(valid.sum())
-    mean = x.sum(axis=(0, 1), dtype=np.float64, where=valid[..., None]) / num_bins
-    num_groups = min(NUM_GROUPS, num_trials)
-    group = np.empty(num_trials, np.int64)
-    group[np.argsort(uniforms(seed, "synchrony groups", 0, (num_trials,)))] = np.arange(num_trials) % num_groups
-    products = np.zeros((2, num_groups, num_units, num_units), np.float32)
-    terms = np.zeros((2, num_groups))
-    for trial in range(num_trials):
-        deviation = (x[trial, valid[trial]] - mean).astype(np.float32)
-        for k, lag in enumerate((0, LATER)):
-            products[k, group[trial]] += deviation[lag:].T @ deviation[: max(0, len(deviation) - lag)]
-            terms[k, group[trial]] += max(0, len(deviation) - lag)
-    variance = np.einsum("gii->i", products[0]) / num_bins + noise_variance
-    sd = np.sqrt(np.maximum(variance, 1e-12))
-    products /= (np.maximum(terms, 1)[:, :, None, None] * np.outer(sd, sd)).astype(np.float32)
-    products[1] = products[0] - (products[1] + products[1].swapaxes(1, 2)) / 2
-    return CountMoments(mean, sd, products, terms[0] / num_bins, num_bins)
-
-
 def fit_synchrony(
     recorded: CountMoments, expected: np.ndarray, valid: np.ndarray, dispersion: Dispersion, seed: int
-) -> tuple[Synchrony, Synchrony]:
+) -> Synchrony:
     """Find R, such that correlations of free runs become those of the recording, as far as these are known.
 
     Parameters
@@ -168,39 +109,20 @@ def fit_synchrony(
         Of counts about r.
     seed : int
         Of the halvings and of the bins that stand for all.
-
-    Returns
-    -------
-    whole, transient : Synchrony
-        By all that is missing within a bin, and by what of it is gone three bins later.
     """
     num_units = expected.shape[2]
     none = Synchrony.none(num_units)
-    num_groups = len(recorded.weights)
-    if num_groups < 2 or num_units < 2:
-        return none, none
-    drawn, variance = dispersion.mean_and_variance(expected)
-    noise_variance = variance.mean(axis=(0, 1), dtype=np.float64, where=valid[..., None])
-    free = count_moments(drawn, valid, seed, noise_variance)
-    difference = recorded.over(np.arange(num_groups)) - free.over(np.arange(len(free.weights)))
-    halvings = [
-        np.argsort(uniforms(seed, "synchrony halves", k, (num_groups,))) < num_groups // 2 for k in range(NUM_HALVINGS)
-    ]
-    noise = np.stack(
-        [(recorded.over(np.flatnonzero(half)) - recorded.over(np.flatnonzero(~half))) / 2 for half in halvings], axis=1
-    )
-    known = recorded.mean * recorded.num_bins >= MIN_SPIKES
-    off_diagonal = np.outer(known, known) & ~np.eye(num_units, dtype=bool)
+    if len(recorded.weights) < 2 or num_units < 2:
+        return none
+    free, pairs = free_moments(expected, valid, dispersion, seed), recorded.known_pairs
+    # The noise of both sides, of which either may be the one that counts.
+    noise = np.stack([(a + b) * pairs for a, b in zip(recorded.noises(0, seed), free.noises(0, seed + 1), strict=True)])
+    missing = _denoise((recorded.over(0) - free.over(0)) * pairs, noise, pairs)
+    if not missing.any():
+        return none
     order = np.argsort(uniforms(seed, "synchrony bins", 0, (free.num_bins,)))[:MAX_SAMPLED_BINS]
-    r, scale = expected[valid][order], np.outer(free.sd, free.sd)
-
-    def of_kind(kind: int) -> Synchrony:
-        signal = _denoise(difference[kind] * off_diagonal, noise[kind] * off_diagonal, off_diagonal)
-        if not signal.any():
-            return none
-        return Synchrony(positive_definite(_copula_correlation(signal * scale, r, dispersion)))
-
-    return of_kind(0), of_kind(1)
+    covariance = missing * np.outer(free.sd, free.sd)
+    return Synchrony(positive_definite(_copula_correlation(covariance, expected[valid][order], dispersion)))
 
 
 def _denoise(difference: np.ndarray, noise: np.ndarray, off_diagonal: np.ndarray) -> np.ndarray:

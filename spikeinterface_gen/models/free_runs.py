@@ -1,0 +1,81 @@
+"""Trials that a model draws while it is fitted, for what is to come out right of drawn trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, draw_latents
+from spikeinterface_gen.models.latent_moments import Moments, moments, transport
+from spikeinterface_gen.models.ldns_networks import LDNSNetworks
+from spikeinterface_gen.models.tasks import chunks
+
+__all__ = ["FreeRuns", "draw_free_runs"]
+
+# Bins and trials that are drawn at most, and bins for each second there is.
+MAX_DRAWN_BINS, MAX_DRAWN_TRIALS, DRAWN_BINS_A_SECOND = 2**20, 4096, 5e4
+
+
+@dataclass(frozen=True)
+class FreeRuns:
+    """Latents of drawn trials.
+
+    Attributes
+    ----------
+    latents : array of float32, shape (trials, bins, latents)
+    valid : array of bool, shape (trials, bins)
+    target : Moments
+        Of encoded latents, which those of all these trials are.
+    """
+
+    latents: np.ndarray
+    valid: np.ndarray
+    target: Moments
+
+    def some(self, num_trials: int) -> FreeRuns:
+        """Some of the trials, with the moments of all: what is calibrated on them shall not follow their chance."""
+        if num_trials >= len(self.latents):
+            return self
+        # Trials follow one another as the conditions of recorded ones do, so that the first are not like all.
+        chosen = np.arange(num_trials) * len(self.latents) // num_trials
+        latents, valid = self.latents[chosen], self.valid[chosen]
+        A, b = transport(moments(latents[valid]), self.target)
+        return FreeRuns((latents @ A.T + b).astype(np.float32), valid, self.target)
+
+
+def draw_free_runs(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, seconds: float) -> FreeRuns:
+    """Draw trials of the lengths of recorded ones, and give drawn latents the mean and covariance of encoded ones.
+
+    Parameters
+    ----------
+    networks : LDNSNetworks
+        Its scale of the latents is set.
+    recorded : SpikeCounts
+        That are encoded.
+    seed : int
+    seconds : float
+        How long the drawing may take on two cores.
+
+    Returns
+    -------
+    FreeRuns
+    """
+    affordable = min(MAX_DRAWN_BINS, DRAWN_BINS_A_SECOND * seconds) / recorded.max_bins
+    num_bins = np.resize(recorded.num_bins, int(np.clip(affordable, BLOCK_TRIALS, MAX_DRAWN_TRIALS)))
+    latents = np.concatenate(list(draw_latents(networks, num_bins, seed, "free runs")))
+    valid = np.arange(latents.shape[1]) < num_bins[:, None]
+    target = _encoded_moments(networks, recorded)
+    A, b = transport(moments(latents[valid]), target)
+    mean, scale = (buffer.double().cpu().numpy() for buffer in (networks.latent_mean, networks.latent_map))
+    networks.set_latent_scale(A @ mean + b, scale @ A.T)
+    return FreeRuns((latents @ A.T + b).astype(np.float32), valid, target)
+
+
+def _encoded_moments(networks: LDNSNetworks, recorded: SpikeCounts) -> Moments:
+    parts = []
+    for part in chunks(recorded.num_trials, recorded.max_bins):
+        counts = recorded[part]
+        parts.append(networks.encode(counts.counts, counts.mask)[counts.mask])
+    return moments(np.concatenate(parts))

@@ -1,0 +1,112 @@
+r"""The decoder's last layer, moved until drawn trials correlate as recorded ones do.
+
+Latents that are drawn are not quite those that the decoder was trained on: the encoder shrinks what it is not sure of
+towards the mean, and a denoiser that could have been trained for longer draws rare latents too rarely. What pairs of
+units share over several bins is then a little off, and no synchrony within a bin can mend that. With the decoder's
+features h and its last layer W,
+
+.. math::
+
+    \lambda_i = \bar\lambda_i \, e^{w_i h} / \langle e^{w_i h} \rangle, \qquad
+    \min_W \; \sum_{i < j} \frac{\big(R_{ij}(W) - R_{ij} - \Delta_{ij}\big)^2}{2 \sigma^2}
+    + \kappa \sum_i \frac{n_i}{2} \Big\langle \big((w_i - w_{0i}) (h - \langle h \rangle)\big)^2 \Big\rangle
+
+over drawn latents, where R are correlations of the counts, :math:`\Delta` is what free runs lack of them,
+:math:`\sigma^2` the sampling variance of a recorded one, one over the recorded bins, n the recorded spikes, and
+:math:`W_0` the weights as they were trained. The second sum is what the likelihood of the recorded spikes loses, to
+second order: few trials move W little. It counts for more than once, :math:`\kappa = 4`, since correlations and
+likelihood are of the same spikes. Mean rates stay.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikeinterface_gen.nn.autoencoder import Decoder
+
+__all__ = ["fit_readout"]
+
+# Evaluations of the loss. With less time than the least take, the decoder stays as it is.
+MAX_EVALUATIONS, MIN_EVALUATIONS = 24, 4
+# Bins that they go through; multiplications and additions a second of two cores, and in all, at most.
+MAX_BINS, MIN_BINS, OPERATIONS_A_SECOND, MAX_OPERATIONS = 65536, 2000, 6e10, 1e12
+LIKELIHOOD_WEIGHT = 4.0
+
+
+def fit_readout(
+    decoder: Decoder,
+    likeliest: Tensor,
+    latents: np.ndarray,
+    missing: np.ndarray,
+    sd: np.ndarray,
+    num_recorded: int,
+    num_spikes: np.ndarray,
+    seconds: float,
+) -> None:
+    """Move the weights of ``decoder.outlet`` until pairs of units correlate by as much more as is missing.
+
+    Parameters
+    ----------
+    decoder : Decoder
+    likeliest : Tensor, shape (units, features)
+        W₀: the weights as they were trained.
+    latents : array of float32, shape (bins, latents)
+        Drawn ones, in random order.
+    missing : array, shape (units, units)
+        Δ, symmetric, and zero where nothing is known, as on the diagonal.
+    sd : array, shape (units,)
+        Standard deviation of the counts of a bin, that correlations are relative to.
+    num_recorded : int
+        1/σ²: recorded bins.
+    num_spikes : array, shape (units,)
+        n.
+    seconds : float
+        How long it may take on two cores.
+    """
+    outlet = decoder.outlet
+    num_units, device = outlet.out_features, outlet.weight.device
+    affordable = min(seconds * OPERATIONS_A_SECOND, MAX_OPERATIONS) / (6 * num_units * (num_units + outlet.in_features))
+    num_evaluations = int(min(MAX_EVALUATIONS, affordable / min(MIN_BINS, len(latents))))
+    if num_evaluations < MIN_EVALUATIONS or not missing.any():
+        return
+    num_bins = int(np.clip(affordable / num_evaluations, MIN_BINS, MAX_BINS))
+    scale, n, delta = (torch.from_numpy(x.astype(np.float32)).to(device) for x in (sd, num_spikes, missing))
+    counted = (delta != 0).float()
+    with torch.no_grad():
+        h = decoder.features(torch.from_numpy(latents[:num_bins]).to(device))
+        centre = h.mean(dim=0)
+        mean = (h @ outlet.weight.T + outlet.bias).exp().mean(dim=0)
+        h -= centre
+
+    def bias(log_rates: Tensor) -> Tensor:
+        """What makes the means of λ what they were."""
+        return mean.log() - log_rates.logsumexp(dim=0) + math.log(len(h))
+
+    def correlations(W: Tensor) -> Tensor:
+        log_rates = h @ W.T
+        deviation = ((log_rates + bias(log_rates)).exp() - mean) / scale
+        return deviation.T @ deviation / len(h)
+
+    W = outlet.weight.detach().clone().requires_grad_()
+    with torch.no_grad():
+        goal = correlations(W) + delta
+    optimizer = torch.optim.LBFGS(
+        [W], max_iter=num_evaluations, max_eval=num_evaluations, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        off = 0.25 * num_recorded * (counted * (correlations(W) - goal)).square().sum()
+        lost = 0.5 * LIKELIHOOD_WEIGHT * (n * (h @ (W - likeliest).T).square().mean(dim=0)).sum()
+        (off + lost).backward()
+        return off + lost
+
+    with torch.enable_grad():
+        optimizer.step(loss)
+    with torch.no_grad():
+        outlet.weight.copy_(W)
+        outlet.bias.copy_(bias(h @ W.T) - W @ centre)
