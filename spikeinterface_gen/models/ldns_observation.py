@@ -163,9 +163,8 @@ def _correct_readout(
     latents = runs.latents[runs.valid]
     order = np.argsort(uniforms(seed, "readout", 0, (len(latents),)))
     missing = (recorded.over(1) - free.over(1)) * recorded.known_pairs
-    num_spikes = recorded.mean * recorded.num_bins
     decoder = networks.autoencoder.decoder
-    fit_readout(decoder, likeliest, latents[order], missing, free.sd, recorded.num_bins, num_spikes, seconds)
+    fit_readout(decoder, likeliest, latents[order], missing, free.sd, recorded.num_bins, seconds)
     return history
 
 

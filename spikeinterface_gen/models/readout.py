@@ -9,13 +9,12 @@ features h and its last layer W,
 
     \lambda_i = \bar\lambda_i \, e^{w_i h} / \langle e^{w_i h} \rangle, \qquad
     \min_W \; \sum_{i < j} \frac{\big(R_{ij}(W) - R_{ij} - \Delta_{ij}\big)^2}{2 \sigma^2}
-    + \kappa \sum_i \frac{n_i}{2} \Big\langle \big((w_i - w_{0i}) (h - \langle h \rangle)\big)^2 \Big\rangle
+    + \frac{M}{2} \sum_i \bar\lambda_i \Big\langle \big((w_i - w_{0i}) (h - \langle h \rangle)\big)^2 \Big\rangle
 
 over drawn latents, where R are correlations of the counts, :math:`\Delta` is what free runs lack of them,
-:math:`\sigma^2` the sampling variance of a recorded one, one over the recorded bins, n the recorded spikes, and
-:math:`W_0` the weights as they were trained. The second sum is what the likelihood of the recorded spikes loses, to
-second order: few trials move W little. It counts for more than once, :math:`\kappa = 4`, since correlations and
-likelihood are of the same spikes. Mean rates stay.
+:math:`\sigma^2` the sampling variance of a recorded one, one over the recorded bins, and :math:`W_0` the weights as
+they were trained. The second sum is what the likelihood of the spikes of M bins loses, to second order: fewer recorded
+bins move W little. Mean rates stay.
 """
 
 from __future__ import annotations
@@ -34,7 +33,8 @@ __all__ = ["fit_readout"]
 MAX_EVALUATIONS, MIN_EVALUATIONS = 24, 4
 # Bins that they go through; multiplications and additions a second of two cores, and in all, at most.
 MAX_BINS, MIN_BINS, OPERATIONS_A_SECOND, MAX_OPERATIONS = 65536, 2000, 6e10, 1e12
-LIKELIHOOD_WEIGHT = 4.0
+# M: bins whose likelihood speaks for the weights as they were trained.
+PRIOR_BINS = 40_000
 
 
 def fit_readout(
@@ -44,7 +44,6 @@ def fit_readout(
     missing: np.ndarray,
     sd: np.ndarray,
     num_recorded: int,
-    num_spikes: np.ndarray,
     seconds: float,
 ) -> None:
     """Move the weights of ``decoder.outlet`` until pairs of units correlate by as much more as is missing.
@@ -62,8 +61,6 @@ def fit_readout(
         Standard deviation of the counts of a bin, that correlations are relative to.
     num_recorded : int
         1/σ²: recorded bins.
-    num_spikes : array, shape (units,)
-        n.
     seconds : float
         How long it may take on two cores.
     """
@@ -74,7 +71,7 @@ def fit_readout(
     if num_evaluations < MIN_EVALUATIONS or not missing.any():
         return
     num_bins = int(np.clip(affordable / num_evaluations, MIN_BINS, MAX_BINS))
-    scale, n, delta = (torch.from_numpy(x.astype(np.float32)).to(device) for x in (sd, num_spikes, missing))
+    scale, delta = (torch.from_numpy(x.astype(np.float32)).to(device) for x in (sd, missing))
     counted = (delta != 0).float()
     with torch.no_grad():
         h = decoder.features(torch.from_numpy(latents[:num_bins]).to(device))
@@ -101,7 +98,7 @@ def fit_readout(
     def loss() -> Tensor:
         optimizer.zero_grad()
         off = 0.25 * num_recorded * (counted * (correlations(W) - goal)).square().sum()
-        lost = 0.5 * LIKELIHOOD_WEIGHT * (n * (h @ (W - likeliest).T).square().mean(dim=0)).sum()
+        lost = 0.5 * PRIOR_BINS * (mean * (h @ (W - likeliest).T).square().mean(dim=0)).sum()
         (off + lost).backward()
         return off + lost
 

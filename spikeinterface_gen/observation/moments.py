@@ -51,7 +51,7 @@ class CountMoments:
         """Sampling noise of :meth:`over` all groups, shape (units, units): half of what random halves differ by."""
         num_groups = len(self.weights)
         for k in range(NUM_HALVINGS):
-            half = np.argsort(uniforms(seed, "halves of trials", k, (num_groups,))) < num_groups // 2
+            half = np.argsort(uniforms(seed, "synchrony halves", k, (num_groups,))) < num_groups // 2
             yield (self.over(lag, np.flatnonzero(half)) - self.over(lag, np.flatnonzero(~half))) / 2
 
     @property
@@ -73,7 +73,7 @@ def count_moments(
     mean = x.sum(axis=(0, 1), dtype=np.float64, where=valid[..., None]) / num_bins
     num_groups = min(NUM_GROUPS, num_trials)
     group = np.empty(num_trials, np.int64)
-    group[np.argsort(uniforms(seed, "groups of trials", 0, (num_trials,)))] = np.arange(num_trials) % num_groups
+    group[np.argsort(uniforms(seed, "synchrony groups", 0, (num_trials,)))] = np.arange(num_trials) % num_groups
     products = np.zeros((2, num_groups, num_units, num_units), np.float32)
     terms = np.zeros((2, num_groups))
     for trial in range(num_trials):
