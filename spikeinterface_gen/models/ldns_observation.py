@@ -83,8 +83,8 @@ def fit_count_model(
         observed = min(MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND * seconds)
         history, gains = _fit_history(networks, history_bins, some_trials(train, observed, seed), seed)
     recorded = joined(train, held_out)
-    moments = count_moments(recorded.counts, recorded.mask, seed)
     with budget.seconds_for("readout") as seconds:
+        moments = count_moments(recorded.counts, recorded.mask, seed)
         some = _affordable(runs, history, seconds / 2)
         likeliest = networks.autoencoder.decoder.outlet.weight.detach().clone()
         for _ in range(READOUT_ROUNDS):

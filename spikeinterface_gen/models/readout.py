@@ -103,7 +103,10 @@ def fit_readout(
         return off + lost
 
     with torch.enable_grad():
-        optimizer.step(loss)
+        before = optimizer.step(loss)
+        after = loss()
+    if not after <= before:
+        return  # Not finite, or none of the steps led down.
     with torch.no_grad():
         outlet.weight.copy_(W)
         outlet.bias.copy_(bias(h @ W.T) - W @ centre)
