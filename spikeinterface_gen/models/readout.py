@@ -33,8 +33,10 @@ __all__ = ["fit_readout"]
 MAX_EVALUATIONS, MIN_EVALUATIONS = 24, 4
 # Bins that they go through; multiplications and additions a second of two cores, and in all, at most.
 MAX_BINS, MIN_BINS, OPERATIONS_A_SECOND, MAX_OPERATIONS = 65536, 2000, 6e10, 1e12
-# M: bins whose likelihood speaks for the weights as they were trained.
-PRIOR_BINS = 40_000
+# M: bins that the weights as they were trained are worth.
+PRIOR_BINS = 10_000
+# κ, which keeps the weights where they are where pairs say little.
+RIDGE = 0.2
 
 
 def fit_readout(
@@ -90,15 +92,15 @@ def fit_readout(
 
     W = outlet.weight.detach().clone().requires_grad_()
     with torch.no_grad():
-        goal = correlations(W) + delta
+        goal = correlations(W) + num_recorded / (num_recorded + PRIOR_BINS) * delta
     optimizer = torch.optim.LBFGS(
         [W], max_iter=num_evaluations, max_eval=num_evaluations, line_search_fn="strong_wolfe"
     )
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        off = 0.25 * num_recorded * (counted * (correlations(W) - goal)).square().sum()
-        lost = 0.5 * PRIOR_BINS * (mean * (h @ (W - likeliest).T).square().mean(dim=0)).sum()
+        off = 0.25 * (counted * (correlations(W) - goal)).square().sum()
+        lost = 0.5 * RIDGE * (mean * (h @ (W - likeliest).T).square().mean(dim=0)).sum()
         (off + lost).backward()
         return off + lost
 
