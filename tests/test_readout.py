@@ -59,7 +59,7 @@ def test_what_is_missing_is_there_afterwards_and_means_stay():
     z = latents(1)
     sd = sd_of(rates(before, z))
     wanted, was, became = (correlations(rates(decoder, z), sd) for decoder in (true, before, after))
-    assert np.abs(became - wanted).mean() < 0.25 * np.abs(was - wanted).mean()
+    assert np.abs(became - wanted).mean() < 0.35 * np.abs(was - wanted).mean()
     np.testing.assert_allclose(rates(after, z).mean(axis=0), rates(before, z).mean(axis=0), rtol=0.03)
 
 

@@ -8,13 +8,14 @@ features h and its last layer W,
 .. math::
 
     \lambda_i = \bar\lambda_i \, e^{w_i h} / \langle e^{w_i h} \rangle, \qquad
-    \min_W \; \sum_{i < j} \frac{\big(R_{ij}(W) - R_{ij} - \Delta_{ij}\big)^2}{2 \sigma^2}
-    + \frac{M}{2} \sum_i \bar\lambda_i \Big\langle \big((w_i - w_{0i}) (h - \langle h \rangle)\big)^2 \Big\rangle
+    \min_W \; \frac12 \sum_{i < j} \big(R_{ij}(W) - R_{ij} - \rho \Delta_{ij}\big)^2
+    + \frac{\kappa}{2} \sum_i \bar\lambda_i \Big\langle \big((w_i - w_{0i}) (h - \langle h \rangle)\big)^2 \Big\rangle,
+    \qquad \rho = \frac{N}{N + M},
 
-over drawn latents, where R are correlations of the counts, :math:`\Delta` is what free runs lack of them,
-:math:`\sigma^2` the sampling variance of a recorded one, one over the recorded bins, and :math:`W_0` the weights as
-they were trained. The second sum is what the likelihood of the spikes of M bins loses, to second order: fewer recorded
-bins move W little. Mean rates stay.
+over drawn latents, where R are correlations of the counts, :math:`\Delta` is what free runs lack of them, N the
+recorded bins, and M the bins that the weights as they were trained, :math:`W_0`, are worth. The noise of a unit's
+recorded spikes is in all pairs that it belongs to, so that it is bins that count, and not pairs. The second sum keeps
+W where pairs say little. Mean rates stay.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def fit_readout(
     sd : array, shape (units,)
         Standard deviation of the counts of a bin, that correlations are relative to.
     num_recorded : int
-        1/σ²: recorded bins.
+        N.
     seconds : float
         How long it may take on two cores.
     """
