@@ -16,6 +16,8 @@ __all__ = ["FreeRuns", "draw_free_runs"]
 
 # Bins and trials that are drawn at most, and bins for each second there is.
 MAX_DRAWN_BINS, MAX_DRAWN_TRIALS, DRAWN_BINS_A_SECOND = 2**20, 4096, 5e4
+# What few trials say does not become more by what is compared with them: so many for each, once there are enough.
+ENOUGH_TRIALS, DRAWN_FOR_EACH = 800, 4
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def draw_free_runs(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, sec
     FreeRuns
     """
     affordable = min(MAX_DRAWN_BINS, DRAWN_BINS_A_SECOND * seconds) / recorded.max_bins
-    num_bins = np.resize(recorded.num_bins, int(np.clip(affordable, BLOCK_TRIALS, MAX_DRAWN_TRIALS)))
+    wanted = min(MAX_DRAWN_TRIALS, max(ENOUGH_TRIALS, DRAWN_FOR_EACH * recorded.num_trials))
+    num_bins = np.resize(recorded.num_bins, int(max(BLOCK_TRIALS, min(affordable, wanted))))
     latents = np.concatenate(list(draw_latents(networks, num_bins, seed, "free runs")))
     valid = np.arange(latents.shape[1]) < num_bins[:, None]
     target = _encoded_moments(networks, recorded)
