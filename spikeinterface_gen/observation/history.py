@@ -141,8 +141,10 @@ class SpikeHistory:
 
     def expected(self, rates: np.ndarray, uniforms: np.ndarray | None) -> np.ndarray:
         """Expected counts of :meth:`simulate`; without history they follow from ``rates`` alone."""
-        if self.num_bins == 0 or uniforms is None:
+        if self.num_bins == 0:
             return np.minimum(rates * np.exp(self.bias.astype(np.float32)), np.float32(MAX_RATE))
+        if uniforms is None:
+            raise ValueError(f"uniforms is missing: a history of {self.num_bins} bins has to be run bin by bin.")
         return self.simulate(rates, uniforms)[1]
 
 
