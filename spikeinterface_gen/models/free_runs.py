@@ -43,8 +43,7 @@ class FreeRuns:
         # Trials follow one another as the conditions of recorded ones do, so that the first are not like all.
         chosen = np.arange(num_trials) * len(self.latents) // num_trials
         latents, valid = self.latents[chosen], self.valid[chosen]
-        A, b = transport(moments(latents[valid]), self.target)
-        return FreeRuns((latents @ A.T + b).astype(np.float32), valid, self.target)
+        return FreeRuns(_with_moments(latents, valid, self.target)[0], valid, self.target)
 
 
 def draw_free_runs(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, seconds: float) -> FreeRuns:
@@ -70,10 +69,16 @@ def draw_free_runs(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, sec
     latents = np.concatenate(list(draw_latents(networks, num_bins, seed, "free runs")))
     valid = np.arange(latents.shape[1]) < num_bins[:, None]
     target = _encoded_moments(networks, recorded)
-    A, b = transport(moments(latents[valid]), target)
+    latents, A, b = _with_moments(latents, valid, target)
     mean, scale = (buffer.double().cpu().numpy() for buffer in (networks.latent_mean, networks.latent_map))
     networks.set_latent_scale(A @ mean + b, scale @ A.T)
-    return FreeRuns((latents @ A.T + b).astype(np.float32), valid, target)
+    return FreeRuns(latents, valid, target)
+
+
+def _with_moments(latents: np.ndarray, valid: np.ndarray, target: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Latents A z + b, float32, of which those of valid bins have these moments; and A and b."""
+    A, b = transport(moments(latents[valid]), target)
+    return (latents @ A.T + b).astype(np.float32), A, b
 
 
 def _encoded_moments(networks: LDNSNetworks, recorded: SpikeCounts) -> Moments:
