@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, draw_latents
+from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, draw_latents, sample_latents
 from spikeinterface_gen.models.latent_moments import Moments, moments, transport
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.models.tasks import chunks
@@ -18,6 +18,8 @@ __all__ = ["FreeRuns", "draw_free_runs"]
 MAX_DRAWN_BINS, MAX_DRAWN_TRIALS, DRAWN_BINS_A_SECOND = 2**20, 4096, 5e4
 # What few trials say does not become more by what is compared with them: so many for each, once there are enough.
 ENOUGH_TRIALS, DRAWN_FOR_EACH = 800, 4
+# Length of trials longer than any recorded one, in such.
+LONG_TRIALS = 4
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,23 @@ def draw_free_runs(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, sec
     latents, A, b = _with_moments(latents, valid, target)
     mean, scale = (buffer.double().cpu().numpy() for buffer in (networks.latent_mean, networks.latent_map))
     networks.set_latent_scale(A @ mean + b, scale @ A.T)
+    if not networks.trial_locked:
+        _match_beyond(networks, recorded, seed, affordable)
     return FreeRuns(latents, valid, target)
+
+
+def _match_beyond(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, affordable: float) -> None:
+    """Give latents of trials longer than any recorded one the moments of encoded ones far from the ends of trials.
+
+    They are drawn in another way, and what they lack is not the same.
+    """
+    num_bins = LONG_TRIALS * networks.num_bins
+    # Windows overlap by half, and margins come on top.
+    number = int(np.clip(affordable / (2 * (LONG_TRIALS + 1)), 4, BLOCK_TRIALS))
+    latents = next(sample_latents(networks, np.full(number, num_bins), seed, block_trials=number))
+    A, b = transport(moments(latents.reshape(-1, networks.num_latents)), _encoded_moments(networks, recorded, True))
+    mean, scale = (buffer.double().cpu().numpy() for buffer in (networks.beyond_mean, networks.beyond_map))
+    networks.set_scale_beyond(A @ mean + b, scale @ A.T)
 
 
 def _with_moments(latents: np.ndarray, valid: np.ndarray, target: Moments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -81,9 +99,14 @@ def _with_moments(latents: np.ndarray, valid: np.ndarray, target: Moments) -> tu
     return (latents @ A.T + b).astype(np.float32), A, b
 
 
-def _encoded_moments(networks: LDNSNetworks, recorded: SpikeCounts) -> Moments:
+def _encoded_moments(networks: LDNSNetworks, recorded: SpikeCounts, only_inside: bool = False) -> Moments:
+    """Of all bins, or of those that are not in the first or last eighth of their trial."""
     parts = []
     for part in chunks(recorded.num_trials, recorded.max_bins):
         counts = recorded[part]
-        parts.append(networks.encode(counts.counts, counts.mask)[counts.mask])
+        chosen = counts.mask
+        if only_inside:
+            place = np.arange(recorded.max_bins) / counts.num_bins[:, None]
+            chosen = chosen & (place >= 0.125) & (place <= 0.875)
+        parts.append(networks.encode(counts.counts, counts.mask)[chosen])
     return moments(np.concatenate(parts))

@@ -14,6 +14,7 @@ from spikeinterface_gen.devices import in_halves
 from spikeinterface_gen.diffusion.guidance import guided
 from spikeinterface_gen.diffusion.modal import fit_weights, modal
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, SAMPLERS
+from spikeinterface_gen.diffusion.windows import WINDOWS_AT_ONCE, half_window, in_windows
 from spikeinterface_gen.models.conditions import Encoded
 from spikeinterface_gen.models.latent_moments import Moments, moments, transport
 from spikeinterface_gen.models.ldns_networks import SPREAD, LDNSNetworks, mask_of
@@ -46,8 +47,12 @@ def sample_latents(
     sampler: str = "modal",
     encoded: Encoded | None = None,
     guidance: float = 1.0,
+    block_trials: int = BLOCK_TRIALS,
 ) -> Iterator[np.ndarray]:
     """Draw latents of one canonical block of trials after the other.
+
+    Trials that are longer than any of the data are drawn window by window, and longer than they are: near the ends of
+    trials the encoder knows less of the latents, and they vary otherwise. Each is the middle of one that has no ends.
 
     Parameters
     ----------
@@ -63,6 +68,8 @@ def sample_latents(
         Conditions of the trials. Default: unknown.
     guidance : float
         Weight of :func:`~spikeinterface_gen.diffusion.guidance.guided`.
+    block_trials : int
+        Trials of a block, on which the numbers of a trial depend by rounding alone.
 
     Yields
     ------
@@ -72,21 +79,23 @@ def sample_latents(
     if sampler not in DEFAULT_STEPS:
         raise ValueError(f"sampler must be one of {sorted(DEFAULT_STEPS)}; got {sampler!r}.")
     steps = DEFAULT_STEPS[sampler] if steps is None else steps
-    length = max(networks.num_bins, int(num_bins.max()))
+    longest = max(networks.num_bins, int(num_bins.max()))
+    margin = half_window(networks.num_bins) if longest > networks.num_bins else 0
+    length = longest + 2 * margin
     modes = networks.denoiser.modes(length)
-    for first in range(0, len(num_bins), BLOCK_TRIALS):
-        wanted = num_bins[first : first + BLOCK_TRIALS]
+    for first in range(0, len(num_bins), block_trials):
+        wanted = num_bins[first : first + block_trials]
         # A block that is not full is filled up, so that it is computed in the same shape.
-        lengths = np.concatenate([wanted, np.full(BLOCK_TRIALS - len(wanted), length)])
-        trials = range(first, first + BLOCK_TRIALS)
-        denoise, mask = denoiser_of(networks, trials, lengths, length, encoded, guidance)
+        lengths = np.concatenate([wanted, np.full(block_trials - len(wanted), longest)])
+        trials = range(first, first + block_trials)
+        denoise, mask = denoiser_of(networks, trials, lengths, length, encoded, guidance, margin)
         draw_noise = partial(_noise, networks, seed, trials, length)
         if sampler == "modal":
             x = networks.solve(denoise, draw_noise, steps, modes, mask)
         else:
             x = SAMPLERS[sampler](denoise, draw_noise, steps)
-        z = networks.unstandardised(x)
-        yield (z if mask is None else z * mask).cpu().numpy()[: len(wanted)]
+        z = networks.unstandardised(x[: len(wanted), margin : margin + longest], beyond=margin > 0).cpu().numpy()
+        yield z * (np.arange(longest) < wanted[:, None])[..., None]
 
 
 def draw_latents(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str) -> Iterator[np.ndarray]:
@@ -136,7 +145,8 @@ def _moments(x: Tensor, mask: Tensor | None) -> Moments:
 def bytes_to_draw(networks: LDNSNetworks, num_bins: np.ndarray, batch_size: int | None = None) -> float:
     """About how much memory drawing trials of these lengths takes at once, the counts themselves included."""
     length, num_units = max(networks.num_bins, int(num_bins.max())), len(networks.slots)
-    tokens = length / networks.patch_size
+    # Longer sequences are denoised window by window.
+    tokens = min(length, WINDOWS_AT_ONCE // BLOCK_TRIALS * networks.num_bins) / networks.patch_size
     latents = BLOCK_TRIALS * 4 * (10 * length * networks.num_latents + 12 * tokens * networks.denoiser_channels)
     rates = min(len(num_bins), batch_size or BLOCK_TRIALS, BLOCK_TRIALS) * length * num_units * BYTES_AN_ENTRY
     return latents + rates + 2.0 * len(num_bins) * length * num_units
@@ -149,20 +159,30 @@ def denoiser_of(
     length: int,
     encoded: Encoded | None,
     guidance: float = 1.0,
+    margin: int = 0,
 ) -> tuple[Callable[[Tensor, Tensor], Tensor], Tensor | None]:
     """The denoiser as samplers call it, for trials of these lengths, padded to one, and their mask.
 
-    ``trials`` says which of the trials of ``encoded`` they are; the others as for :func:`sample_latents`.
+    ``trials`` says which of the trials of ``encoded`` they are; the others as for :func:`sample_latents`. Trials that
+    are longer than any of the data have no mask: they are drawn as long as the longest, and cut. Conditions of bins begin
+    after ``margin`` of them.
     """
-    mask = mask_of(np.arange(length) < lengths[:, None], networks.latent_mean.device)
     denoiser = networks.fast_denoiser()
+    is_long = length > networks.num_bins
+    mask = None if is_long else mask_of(np.arange(length) < lengths[:, None], networks.latent_mean.device)
 
     def given(condition: tuple[Tensor, Tensor] | None) -> Callable[[Tensor, Tensor], Tensor]:
-        return lambda y, sigma: in_halves(denoiser, y, sigma, mask, condition)
+        def whole(y: Tensor, sigma: Tensor, condition: tuple[Tensor, Tensor] | None) -> Tensor:
+            return in_halves(denoiser, y, sigma, mask, condition)
+
+        def long(y: Tensor, sigma: Tensor) -> Tensor:
+            return in_windows(whole, y, sigma, condition, networks.num_bins)
+
+        return long if is_long else lambda y, sigma: whole(y, sigma, condition)
 
     if encoded is None:
         return given(None), mask
-    return guided(given(_condition(networks, encoded, trials, length)), given(None), guidance), mask
+    return guided(given(_condition(networks, encoded, trials, length, margin)), given(None), guidance), mask
 
 
 def _noise(networks: LDNSNetworks, seed: int, trials: range, length: int, draw: int) -> Tensor:
@@ -171,14 +191,17 @@ def _noise(networks: LDNSNetworks, seed: int, trials: range, length: int, draw: 
     return torch.from_numpy(noise).to(networks.latent_mean.device)
 
 
-def _condition(networks: LDNSNetworks, encoded: Encoded, trials: range, length: int) -> tuple[Tensor, Tensor]:
-    """Conditions of trials, unknown beyond those that there are."""
+def _condition(
+    networks: LDNSNetworks, encoded: Encoded, trials: range, length: int, margin: int
+) -> tuple[Tensor, Tensor]:
+    """Conditions of trials, unknown beyond those that there are; margins have those of the nearest bin."""
     chosen = slice(trials.start, trials.stop)
     constant, varying = encoded.constant[chosen], encoded.varying[chosen, :length]
-    missing = len(trials) - len(constant)
+    missing = (0, len(trials) - len(constant))
+    after = length - margin - varying.shape[1]
     padded = (
-        np.pad(constant, ((0, missing), (0, 0))),
-        np.pad(varying, ((0, missing), (0, length - varying.shape[1]), (0, 0))),
+        np.pad(constant, (missing, (0, 0))),
+        np.pad(np.pad(varying, ((0, 0), (margin, after), (0, 0)), mode="edge"), (missing, (0, 0), (0, 0))),
     )
     constant_features, varying_features = (torch.from_numpy(part).to(networks.latent_mean.device) for part in padded)
     return constant_features, varying_features

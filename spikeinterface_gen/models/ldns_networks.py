@@ -53,6 +53,8 @@ class LDNSNetworks(nn.Module):
 
     latent_mean: Tensor
     latent_map: Tensor
+    beyond_mean: Tensor
+    beyond_map: Tensor
     solver_weights: Tensor
     spread_map: Tensor
     spread_shift: Tensor
@@ -106,6 +108,9 @@ class LDNSNetworks(nn.Module):
         )
         self.register_buffer("latent_mean", torch.zeros(num_latents))
         self.register_buffer("latent_map", torch.eye(num_latents))
+        if not trial_locked:
+            self.register_buffer("beyond_mean", torch.zeros(num_latents))
+            self.register_buffer("beyond_map", torch.eye(num_latents))
         self.register_buffer("solver_weights", torch.eye(1, NUM_WEIGHTS).repeat(DEFAULT_STEPS["modal"], 1))
         self.register_buffer("spread_map", torch.eye(num_latents))
         self.register_buffer("spread_shift", torch.zeros(num_latents))
@@ -158,10 +163,20 @@ class LDNSNetworks(nn.Module):
         """Store how drawn latents become those of the decoder: ``mean``, (latents,), and map, (latents, latents)."""
         self.latent_mean.copy_(torch.from_numpy(mean))
         self.latent_map.copy_(torch.from_numpy(latent_map))
+        if not self.trial_locked:
+            self.set_scale_beyond(mean, latent_map)
 
-    def unstandardised(self, x: Tensor) -> Tensor:
-        """Latents of standardised ones, which the denoiser draws, shape (…, latents)."""
-        return self.latent_mean + x @ self.latent_map
+    def set_scale_beyond(self, mean: np.ndarray, latent_map: np.ndarray) -> None:
+        """Store the same for latents of trials that are longer than any of the data."""
+        self.beyond_mean.copy_(torch.from_numpy(mean))
+        self.beyond_map.copy_(torch.from_numpy(latent_map))
+
+    def unstandardised(self, x: Tensor, *, beyond: bool = False) -> Tensor:
+        """Latents of standardised ones, which the denoiser draws, shape (…, latents).
+
+        ``beyond`` says that they are of trials longer than any of the data.
+        """
+        return self.beyond_mean + x @ self.beyond_map if beyond else self.latent_mean + x @ self.latent_map
 
     def standardised(self, z: Tensor) -> Tensor:
         """What :meth:`unstandardised` makes z of, shape (…, latents)."""

@@ -21,6 +21,7 @@ import torch
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS
+from spikeinterface_gen.diffusion.windows import half_window
 from spikeinterface_gen.models.conditions import Conditions, Trials, trials_to_draw
 from spikeinterface_gen.models.latent_draws import denoiser_of
 from spikeinterface_gen.models.population import Population
@@ -63,7 +64,7 @@ class RunningSession(Iterator[SpikeCounts]):
                 "this model is locked to trials: its bins have places in a trial, beyond which it has seen nothing. "
                 "Models of continuous recordings (SpikeCounts.from_…(window_s=…)) can run for ever."
             )
-        patch = self._networks.patch_size
+        hop = half_window(self._networks.num_bins)
         bins = DEFAULT_BLOCK_TRIALS * population.max_bins
         if block_s is not None:
             bins = round(block_s * 1000.0 / population.bin_size_ms)
@@ -72,8 +73,8 @@ class RunningSession(Iterator[SpikeCounts]):
                     f"block_s must be at least {population.max_bins * population.bin_size_ms / 1000:g} s, the length "
                     f"of the windows it was fitted to; got {block_s}."
                 )
-        # Whole tokens: windows then cut the session at the same places.
-        self.block_bins = -(-bins // patch) * patch
+        # The denoiser's windows then cut the session at the same places in every block.
+        self.block_bins = -(-bins // hop) * hop
         self.seed = resolve_seed(seed)
         # A window has three blocks.
         length = 3 * self.block_bins
@@ -162,7 +163,7 @@ class RunningSession(Iterator[SpikeCounts]):
             )
             start = torch.from_numpy(noise)[None].to(device)
             x = self._networks.solve(self._denoise, lambda _: start, self._steps, self._modes)
-            z = self._networks.unstandardised(x)[0].cpu().numpy()
+            z = self._networks.unstandardised(x, beyond=True)[0].cpu().numpy()
             self._windows = {j: window for j, window in self._windows.items() if abs(j - k) <= 2} | {k: z}
         return self._windows[k]
 
