@@ -4,9 +4,9 @@
 
 A recording of waves, clipped to 0 or 1 in bins of 20 ms and cut into windows of 10 s, a fifth of them held out. A wave
 begins where the count of the population over 100 ms rises above its median by five times its median deviation, both of
-the training windows. Each figure compares the held-out windows with equally many of the generated hour, and, the floor,
-with equally many training windows: medians over 200 random choices, and their ratio, whose interval is that of the
-median. "seams" compares the rate within half a second of the borders of blocks with that elsewhere.
+the training windows. Each figure compares the held-out windows with equally many of the generated hour and, the floor,
+with equally many training windows: medians over 200 random choices, and their ratio. "seams" compares the rate within
+half a second of the borders of blocks with that elsewhere.
 """
 
 import argparse

@@ -164,8 +164,8 @@ def denoiser_of(
     """The denoiser as samplers call it, for trials of these lengths, padded to one, and their mask.
 
     ``trials`` says which of the trials of ``encoded`` they are; the others as for :func:`sample_latents`. Trials that
-    are longer than any of the data have no mask: they are drawn as long as the longest, and cut. Conditions of bins begin
-    after ``margin`` of them.
+    are longer than any of the data have no mask: they are drawn as long as the longest, and cut. Conditions of bins
+    begin after ``margin`` of them.
     """
     denoiser = networks.fast_denoiser()
     is_long = length > networks.num_bins
