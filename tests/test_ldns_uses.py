@@ -9,6 +9,8 @@ from spikeinterface_gen import LDNS, SpikeCounts, bits_per_spike
 from spikeinterface_gen.diffusion.denoise import GaussianDenoiser
 from spikeinterface_gen.diffusion.posterior import GaussianCovariance, posterior_denoiser
 from spikeinterface_gen.diffusion.sample import angular
+from spikeinterface_gen.models.ldns_networks import build_networks
+from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.synchrony import Synchrony
 
@@ -203,6 +205,15 @@ def test_long_trials_have_the_statistics_of_short_ones(model, counts):
     assert halves[0] == pytest.approx(halves[1], rel=0.1)
 
 
+def test_tokens_of_long_windows_hold_no_more_than_the_denoiser_has_channels():
+    windows = SpikeCounts(np.ones((8, 1000, 4), np.uint8), 10.0, trial_locked=False)
+    networks = build_networks(LDNS().settings(), Population.of(windows, 1000), True)
+    assert networks.patch_size * 2 * networks.num_latents <= networks.denoiser_channels
+    # Eight windows, but of as many parts as some hundred trials.
+    assert Population.of(windows, 1000).num_parts == pytest.approx(125)
+    assert Population.of(SpikeCounts(windows.counts, 10.0), 1000).num_parts == 8
+
+
 # ---- completion ------------------------------------------------------------------------------
 
 
@@ -285,6 +296,15 @@ def test_forecasts_follow_the_first_bins(model):
         model.complete(test, np.arange(12))
     with pytest.raises(ValueError, match=r"known must be of shape"):
         model.complete(test, np.ones(7, bool))
+
+
+def test_trials_longer_than_any_of_the_data_are_completed(model):
+    rng = np.random.default_rng(5)
+    longer = SpikeCounts(rng.poisson(0.3, (3, 50, UNITS)), 10.0, model.population_.unit_ids, trial_locked=False)
+    first = np.arange(50) < 40
+    forecast = model.complete(longer, first[:, None], steps=8, seed=2)
+    np.testing.assert_array_equal(forecast.counts[:, :40], longer.counts[:, :40])
+    assert 0.1 < forecast.counts[:, 40:].mean() < 0.9
 
 
 def test_bits_per_spike_are_those_of_the_definition(counts):

@@ -3,7 +3,7 @@ r"""Delayed reaches round barriers: a simulated motor cortex with the shape of M
 A trial is one of 108 conditions, 36 targets with no barrier, one that is passed on the left, or one on the right. The
 hand moves along a minimum-jerk profile, bulging to one side, with timing, speed and path of its own in each trial.
 
-A network of 60 rate units in continuous time,
+A network of 24 rate units in continuous time,
 
 .. math::
 
@@ -42,8 +42,8 @@ VELOCITY_LEAD_MS = 100.0
 BARRIERS = ("none", "left", "right")
 
 _NUM_TARGETS = 36
-_NETWORK_SIZE, _TAU_MS, _SPECTRAL_RADIUS = 60, 50.0, 1.3
-_NOISE_SD, _NOISE_STEPS = 1.7, 4
+_NETWORK_SIZE, _TAU_MS, _SPECTRAL_RADIUS = 24, 50.0, 1.3
+_NOISE_SD, _NOISE_STEPS = 2.0, 4
 _STEP_MS, _RUN_IN_MS = 2.5, 400.0
 _STEPS = round((_RUN_IN_MS + NUM_BINS * BIN_SIZE_MS) / _STEP_MS)
 _SKIPPED, _STEPS_PER_BIN = round(_RUN_IN_MS / _STEP_MS), round(BIN_SIZE_MS / _STEP_MS)
@@ -200,9 +200,9 @@ class _Readout:
         z = normals(seed, "reaching readout", 0, (_NETWORK_SIZE + 6, NUM_UNITS)).astype(float)
         common = normals(seed, "reaching readout", 1, (_NETWORK_SIZE, 1)).astype(float)
         # Few strong weights rather than many weak ones: units differ in what they follow, beside what all do.
-        self._w = z[:_NETWORK_SIZE] ** 3 * (3.7 * np.exp(0.3 * z[-1]) / np.sqrt(15 * _NETWORK_SIZE))
-        self._w += common * (0.9 / np.sqrt(_NETWORK_SIZE))
-        mean_hz = np.clip(1.3 * np.exp(0.9 * z[-2]), 0.7, 30.0)
+        self._w = z[:_NETWORK_SIZE] ** 3 * (6.3 * np.exp(0.3 * z[-1]) / np.sqrt(15 * _NETWORK_SIZE))
+        self._w += common * (1.5 / np.sqrt(_NETWORK_SIZE))
+        mean_hz = np.clip(1.25 * np.exp(0.9 * z[-2]), 0.7, 30.0)
         self._most_hz = 35.0 + 6.0 * mean_hz
         self._c = np.log(mean_hz / (self._most_hz - mean_hz))
         self._drift = 0.12 + 0.2 * z[-5:-2]

@@ -12,15 +12,19 @@ from spikeinterface_gen.models.fit_settings import FitSettings, run_stage
 from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, fit_solver
 from spikeinterface_gen.models.latent_moments import moments
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
+from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.tasks import DenoiserTask
 from spikeinterface_gen.training import StageReport, StageSettings
 
 __all__ = ["denoiser_task", "fit_denoiser"]
 
 # Bins that the default sampler is fitted on for each second there is: of BLOCK_TRIALS trials at most.
-SOLVER_BINS_A_SECOND = 6000
-# Trials a step. As with the autoencoder, more steps on fewer trials learn faster.
-DENOISER_BATCH = 32
+SOLVER_BINS_A_SECOND = 8000
+# Trials a step, fewer of long ones, so that a step has at most so many bins. As with the autoencoder, more steps on
+# fewer trials learn faster.
+MIN_BATCH, MAX_BATCH, BATCH_BINS = 4, 32, 8192
+# Passes over the trials. Of few trials, more passes leave the metrics as they are and are remembered.
+PASSES = 150
 
 
 def fit_denoiser(
@@ -57,7 +61,7 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
         mask_of(train.mask),
         x_held_out,
         mask_of(held_out.mask),
-        batch_size=DENOISER_BATCH,
+        batch_size=_batch_size(train),
         seed=seed,
         conditions=None if known is None else (known, known.of_counts(train), known.of_counts(held_out)),
     )
@@ -75,9 +79,13 @@ def _axes(known: np.ndarray, correlation: np.ndarray) -> np.ndarray:
     return np.linalg.eigh(correlation)[1].T[::-1]
 
 
+def _batch_size(train: SpikeCounts) -> int:
+    return max(MIN_BATCH, min(MAX_BATCH, BATCH_BINS // train.max_bins))
+
+
 def _denoiser_stage(train: SpikeCounts, channels: int) -> StageSettings:
-    # 150 passes over the trials. Of few trials, more passes leave the metrics as they are and are remembered.
-    steps = int(np.clip(150 * train.num_trials / DENOISER_BATCH, 800, 12000))
+    num_parts = Population.of(train, train.max_bins).num_parts
+    steps = int(np.clip(PASSES * num_parts / _batch_size(train), 800, 12000))
     # The wider the network, the shorter its steps.
     rate = 7e-3 * np.sqrt(128 / channels)
     return StageSettings(max_steps=steps, learning_rate=rate, evaluate_every=100, patience=8)

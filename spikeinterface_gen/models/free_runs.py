@@ -15,7 +15,7 @@ from spikeinterface_gen.models.tasks import chunks
 __all__ = ["FreeRuns", "draw_free_runs"]
 
 # Bins and trials that are drawn at most, and bins for each second there is.
-MAX_DRAWN_BINS, MAX_DRAWN_TRIALS, DRAWN_BINS_A_SECOND = 2**20, 4096, 5e4
+MAX_DRAWN_BINS, MAX_DRAWN_TRIALS, DRAWN_BINS_A_SECOND = 2**20, 4096, 7e4
 # What few trials say does not become more by what is compared with them: so many for each, once there are enough.
 ENOUGH_TRIALS, DRAWN_FOR_EACH = 800, 4
 # Length of trials longer than any recorded one, in such.

@@ -38,7 +38,7 @@ __all__ = ["fit_networks", "stage_metrics"]
 # Length of the autoencoder's refit, relative to the step that early stopping found.
 REFIT_SHARE = 0.25
 # Entries (trial, bin, unit) of held-out trials that the metrics look at for each second there is.
-METRICS_ENTRIES_A_SECOND = 8e5
+METRICS_ENTRIES_A_SECOND = 1e6
 
 
 def fit_networks(

@@ -30,6 +30,8 @@ from spikeinterface_gen.observation.synchrony import Synchrony
 
 __all__ = ["SPREAD", "LDNSNetworks", "build_networks", "is_binary", "mask_of"]
 
+# Tokens that a trial is cut into at most, unless a token would then hold more latents than the denoiser has channels,
+# or, of recordings without trials, than half as many: what latents do within a token would be lost.
 MAX_TOKENS = 32
 SPREAD = 1.1
 """Standard deviation of the noise that the default sampler starts from."""
@@ -88,7 +90,9 @@ class LDNSNetworks(nn.Module):
         self.num_latents = num_latents
         self.num_bins = num_bins
         self.trial_locked = trial_locked
-        self.patch_size = 2 ** max(0, math.ceil(math.log2(num_bins / MAX_TOKENS)))
+        held = denoiser_channels / num_latents if trial_locked else denoiser_channels / (2 * num_latents)
+        enough, most = math.ceil(math.log2(num_bins / MAX_TOKENS)), math.floor(math.log2(held))
+        self.patch_size = 2 ** max(0, min(enough, most))
         self.denoiser_channels = denoiser_channels
         self.binary = binary
         self.autoencoder = Autoencoder(num_units, num_latents, channels=channels, num_blocks=num_blocks, causal=causal)
@@ -267,7 +271,7 @@ def build_networks(
     """
     num_units = len(population.unit_ids)
     num_latents = settings["num_latents"]
-    few = population.occurrences.sum() < 1000
+    few = population.num_parts < 1000
     with torch.random.fork_rng():
         torch.random.default_generator.manual_seed(seed)
         return LDNSNetworks(

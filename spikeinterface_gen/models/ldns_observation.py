@@ -22,9 +22,9 @@ from spikeinterface_gen.randomness import uniforms
 __all__ = ["ObservationReport", "fit_count_model", "recalibrate"]
 
 # Entries (trial, bin, unit) that the spike history is fitted on: at most, and for each second there is.
-MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND = 1e7, 8e5
+MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND = 1e7, 1.1e6
 # Those of free runs that are calibrated on, alike. Without history they need not be run bin by bin.
-MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 2.4e7, 7e5
+MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 2.4e7, 9e5
 ENTRIES_WITHOUT_HISTORY = 4
 # Steps towards the recorded correlations: what a history makes of those of the rates is known only from free runs.
 READOUT_ROUNDS = 2

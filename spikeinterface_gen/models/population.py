@@ -14,6 +14,9 @@ from spikeinterface_gen.randomness import uniforms
 
 __all__ = ["Population"]
 
+# What counts as much as a trial where bins have no places in one: parts of a window are as good as others.
+PART_BINS = 64
+
 
 @dataclass(frozen=True)
 class Population:
@@ -56,6 +59,13 @@ class Population:
     def check(self, counts: Any) -> None:
         """Raise unless ``counts`` has these units, in this order, and these bins."""
         check_counts(counts, "counts", self.unit_ids, self.bin_size_ms)
+
+    @property
+    def num_parts(self) -> float:
+        """How much there is to learn from: trials, or, of recordings without trials, as many parts of 64 bins."""
+        if self.trial_locked:
+            return float(self.occurrences.sum())
+        return float(np.maximum(self.lengths / PART_BINS, 1.0) @ self.occurrences)
 
     def draw_lengths(self, num_trials: int, durations: Any, seed: int) -> np.ndarray:
         """Bins of each trial to draw, int64, shape (num_trials,).
