@@ -19,8 +19,12 @@ DRAWN_FOR_EACH = 4
 def decoded(model: LDNS, train: SpikeCounts, test: SpikeCounts, minutes: float) -> dict:
     """Two more denoisers on the latents of ``model``, of at most ``minutes`` each, and what is decoded of them."""
     figures = {}
-    for covariate, score in (("hand_velocity", velocity_r2), ("reach_angle", angular_errors_deg)):
-        conditional = model.fit_conditions(train, covariates=[covariate], seed=0, max_minutes=minutes, progress=False)
+    for covariate, kind, score in (
+        ("hand_velocity", "continuous", velocity_r2),
+        ("reach_angle", "circular", angular_errors_deg),
+    ):
+        given = {covariate: kind}
+        conditional = model.fit_conditions(train, covariates=given, seed=0, max_minutes=minutes, progress=False)
         told = score(train, test, drawn_for(conditional, test, covariate))
         figures[covariate] = {name: round(float(value), 4) for name, value in told.items()}
         print(covariate, figures[covariate], flush=True)

@@ -53,7 +53,7 @@ def judged(model: LDNS, num_bins: int, num_trials: int) -> dict:
             for name in METRICS
         },
         "drift": {"drawn": drift(drawn), "simulated": drift(real)},
-        "spikes/s, drawn to simulated": round(float(drawn.rates_hz.sum() / real.rates_hz.sum()), 4),
+        "spikes, drawn to simulated": round(float(drawn.rates_hz.sum() / real.rates_hz.sum()), 4),
     }
 
 

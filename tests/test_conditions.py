@@ -96,6 +96,9 @@ def test_features_are_what_they_say():
     # Quartile range over 1.35, whatever the outlier, and that one bounded.
     np.testing.assert_allclose(features[[25, 76], 0], [-0.69, 0.67], atol=0.03)
     assert features[-1, 0] == 6
+    # A hand that rests in most bins: its movements are told apart all the same.
+    resting, held = covariate(np.append(np.zeros(300), np.linspace(-0.9, 0.9, 200)))
+    assert np.ptp(resting.features(held)[-50:, 0]) > 1
     angles, held = covariate(np.linspace(0, 6, 40), "circular")
     np.testing.assert_allclose(angles.features(held)[:, :2], np.c_[np.sin(held), np.cos(held)], atol=1e-6)
     assert np.abs(angles.features(np.array([[0.0]])) - angles.features(np.array([[2 * np.pi]]))).max() < 1e-6

@@ -4,12 +4,14 @@ r"""One covariate as a condition of a model: its kind, its features, and what it
 kind              taken for                                       features
 ================  ==============================================  ===========================================
 categorical       text, booleans, at most 10 whole numbers        one per category, 0 or 1
-continuous        other numbers                                   (x − median) / (quartile range / 1.35)
+continuous        other numbers                                   (x − median) / spread
 circular          angles in radians, where the user says so       sin x, cos x
 session_time      the start of a trial in its session             :math:`\sqrt 2 \cos(\pi k u)`, k = 1, 2, 3
 ================  ==============================================  ===========================================
 
-u runs from 0 to 1 over the trials of the session. A last feature is 1 where the covariate is known; where it is not,
+The spread is that of a normal distribution with the quartiles of the values, or with their 1st and 99th percentile
+where these are wider apart: of the velocity of a hand that mostly rests, quartiles say little. u runs from 0 to 1 over
+the trials of the session. A last feature is 1 where the covariate is known; where it is not,
 all are 0. Values are held as float64, shape (trials, columns) or (trials, bins, columns), with NaN where unknown and
 categories by their number.
 """
@@ -57,7 +59,7 @@ class Covariate:
     categories : list
         Of a categorical one, sorted.
     low, high, centre, scale : list of float, one per column
-        Smallest and largest value, median, and quartile range / 1.35, of numbers.
+        Smallest and largest value, median, and spread, of numbers.
     quantiles : list of float
         Of the session time: trial times at evenly spaced shares of the trials.
     num_cosines : int
@@ -145,9 +147,10 @@ class Covariate:
         columns = columns[np.isfinite(columns).all(axis=1)]
         if not len(columns):
             raise ValueError(f"covariates[{name!r}] is unknown in all trials; leave it out.")
-        quarters = np.quantile(columns, [0.25, 0.5, 0.75], axis=0)
-        # Of a value that most trials share, the quartiles say nothing.
-        spread = np.where(quarters[2] > quarters[0], (quarters[2] - quarters[0]) / 1.349, columns.std(axis=0))
+        low, first, median, third, high = np.quantile(columns, [0.01, 0.25, 0.5, 0.75, 0.99], axis=0)
+        spread = np.maximum((third - first) / 1.349, (high - low) / 4.653)
+        # Of a value that almost all trials share, quantiles say nothing.
+        spread = np.where(spread > 0, spread, columns.std(axis=0))
         quantiles = np.quantile(columns, np.linspace(0, 1, _NUM_QUANTILES)) if num_cosines else np.empty(0)
         return cls(
             name,
@@ -158,7 +161,7 @@ class Covariate:
             categories,
             columns.min(axis=0).tolist(),
             columns.max(axis=0).tolist(),
-            quarters[1].tolist(),
+            median.tolist(),
             np.where(spread > 0, spread, 1.0).tolist(),
             quantiles.tolist(),
             num_cosines,

@@ -86,8 +86,9 @@ def _match_beyond(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, affo
     """
     num_bins = LONG_TRIALS * networks.num_bins
     # Windows overlap by half, and margins come on top.
-    number = int(np.clip(affordable / (2 * (LONG_TRIALS + 1)), 4, BLOCK_TRIALS))
-    latents = next(sample_latents(networks, np.full(number, num_bins), seed, block_trials=number))
+    number = int(np.clip(affordable / (2 * (LONG_TRIALS + 1)), 4, MAX_DRAWN_TRIALS // LONG_TRIALS))
+    blocks = sample_latents(networks, np.full(number, num_bins), seed, block_trials=min(number, BLOCK_TRIALS))
+    latents = np.concatenate(list(blocks))
     A, b = transport(moments(latents.reshape(-1, networks.num_latents)), _encoded_moments(networks, recorded, True))
     mean, scale = (buffer.double().cpu().numpy() for buffer in (networks.beyond_mean, networks.beyond_map))
     networks.set_scale_beyond(A @ mean + b, scale @ A.T)
