@@ -18,7 +18,14 @@ __all__ = ["FitSettings", "TimeBudget", "run_stage", "stage_steps"]
 # Shares of ``max_minutes`` after which a stage must be over.
 STAGES_UNTIL = {"autoencoder": 0.34, "refit": 0.42, "denoiser": 0.86}
 # Of what follows, in its order: each part goes through as many trials as there is time for.
-SHARES = {"sampler": 0.01, "free runs": 0.022, "history": 0.022, "readout": 0.037, "calibration": 0.034, "metrics": 0.015}
+SHARES = {
+    "sampler": 0.01,
+    "free runs": 0.022,
+    "history": 0.022,
+    "readout": 0.037,
+    "calibration": 0.034,
+    "metrics": 0.015,
+}
 # A part that takes longer than this many times what it was given took it for its least size, not for a slow machine.
 MAX_SLOWNESS = 4.0
 
