@@ -3,10 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/cost.py [--steps 20]
 
 Poisson counts, 0.1 a bin. Each point is a process of its own, which fits so many steps of each stage and what follows
-them, in at most a minute, and draws 64 trials; a first fit and draw of a few units warm it up. The time of a step is that
-of the autoencoder's training and of the denoiser's, evaluations included; memory is the most that the process held beyond
-what it held after the warm-up. One size grows at a time. "slope" is that of the logarithms over the larger half of the
-sizes: 1 is linear.
+them, in at most a minute, and draws 64 trials; a first fit and draw of a few units warm it up. The time of a step is
+that of the autoencoder's training and of the denoiser's, evaluations included; memory is the most that the process held
+beyond what it held after the warm-up. One size grows at a time. "slope" is that of the logarithms over the larger half
+of the sizes: 1 is linear.
 """
 
 import argparse

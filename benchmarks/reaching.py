@@ -67,7 +67,7 @@ def main() -> None:
     started = time.monotonic()
     judge("PSTH Poisson", started, drawn_by(PSTHPoisson().fit(train), len(test)))
     started = time.monotonic()
-    judge("GLM: PSTH, velocity, spike history", started, generalised_linear_model(train, test))
+    judge("GLM of PSTH, velocity and spike history", started, generalised_linear_model(train, test))
 
 
 def drawn_by(model: LDNS | PSTHPoisson, num_trials: int) -> list[SpikeCounts]:

@@ -105,7 +105,7 @@ class Results(SphinxDirective):
         rows = [[self.options.get("corner", ""), *titles]]
         try:
             for line in filter(None, map(str.strip, self.content)):
-                label, _, keys = line.partition(": ")
+                label, _, keys = line.rpartition(":")
                 pairs = [(column, keys.strip()) for column in columns]
                 pairs = [pair[::-1] for pair in pairs] if "rows-first" in self.options else pairs
                 values = [form(look_up("/".join([*head, *pair]))) for pair in pairs]
