@@ -137,10 +137,11 @@ class GaussianDenoiser(nn.Module):
         return (self.mean + (deviation * gain) @ self.directions.T).to(y.dtype).view_as(y)
 
 
-def draw_sigmas(uniforms: Tensor, *, log_mean: float = -0.2, log_sd: float = 1.6) -> Tensor:
+def draw_sigmas(uniforms: Tensor, *, log_mean: float = 1.0, log_sd: float = 1.5) -> Tensor:
     """Noise levels for training from uniforms in (0, 1): log-normal, the paper of Karras et al.'s choice of shape.
 
-    The centre is higher than for images, because neighbouring bins of latents are so alike that their signal
-    survives more noise.
+    The centre is higher than for images. Neighbouring bins of latents are alike, so that most of their variance is in
+    modes of a standard deviation of 2 to 10: what there is to learn beyond Gaussian modes, where conditions lead
+    among it, is told from noise of that size.
     """
     return torch.exp(log_mean + log_sd * torch.special.ndtri(uniforms))
