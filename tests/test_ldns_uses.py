@@ -77,7 +77,7 @@ def test_synchrony_that_is_almost_singular_is_kept_at_rest_and_grows_with_the_ga
 def test_correlation_gain_scales_log_rates_and_keeps_mean_rates(model):
     louder = model.adjusted(correlation_gain=1.6)
     before, after = model.sample(300, seed=1), louder.sample(300, seed=1)
-    np.testing.assert_allclose(after.rates_hz, before.rates_hz, rtol=0.08)
+    np.testing.assert_allclose(after.rates_hz, before.rates_hz, rtol=0.12)
     assert after.rates_hz.mean() == pytest.approx(before.rates_hz.mean(), rel=0.02)
     # The same latents, so that log rates of all bins are a line of this slope.
     x, y = (np.log(m.sample_rates(20, seed=2)).reshape(-1, UNITS) for m in (model, louder))
