@@ -46,9 +46,11 @@ def test_fit_learns_what_units_share():
     real, drawn = correlations(counts), correlations(synthetic)
     assert np.corrcoef(real, drawn)[0, 1] > 0.8
     np.testing.assert_allclose(synthetic.rates_hz, counts.rates_hz, rtol=0.25)
-    # Latents of sines are bounded, and a denoiser of so few steps draws some beyond the bounds: the middle of draws.
-    spreads = [model.sample(200, seed=seed).counts.sum(2).std() for seed in range(1, 6)]
-    assert 0.8 < np.median(spreads) / counts.counts.sum(2).std() < 1.3
+    recorded, several = counts.counts.sum(2), [model.sample(200, seed=seed).counts.sum(2) for seed in range(1, 6)]
+    spread = np.subtract(*np.quantile(recorded, [0.9, 0.1]))
+    assert 0.8 < np.subtract(*np.quantile(several, [0.9, 0.1])) / spread < 1.25
+    # Latents of sines are bounded, and a denoiser of so few steps draws some of them far beyond.
+    assert 0.8 < np.median([drawn.std() for drawn in several]) / recorded.std() < 1.6
     assert {"population_count", "correlation", "isi_mean", "isi_sd"} <= set(model.stage_metrics_.columns)
 
 
