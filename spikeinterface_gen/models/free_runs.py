@@ -10,7 +10,6 @@ from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, draw_latents, sample_latents
 from spikeinterface_gen.models.latent_moments import Moments, moments, transport
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
-from spikeinterface_gen.models.tasks import chunks
 
 __all__ = ["FreeRuns", "draw_free_runs"]
 
@@ -70,16 +69,17 @@ def draw_free_runs(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, sec
     num_bins = np.resize(recorded.num_bins, int(max(BLOCK_TRIALS, min(affordable, wanted))))
     latents = np.concatenate(list(draw_latents(networks, num_bins, seed, "free runs")))
     valid = np.arange(latents.shape[1]) < num_bins[:, None]
-    target = _encoded_moments(networks, recorded)
+    encoded = networks.encode(recorded.counts, recorded.mask)
+    target = moments(encoded[recorded.mask])
     latents, A, b = _with_moments(latents, valid, target)
     mean, scale = (buffer.double().cpu().numpy() for buffer in (networks.latent_mean, networks.latent_map))
     networks.set_latent_scale(A @ mean + b, scale @ A.T)
     if not networks.trial_locked:
-        _match_beyond(networks, recorded, seed, affordable)
+        _match_beyond(networks, moments(encoded[_inside(recorded)]), seed, affordable)
     return FreeRuns(latents, valid, target)
 
 
-def _match_beyond(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, affordable: float) -> None:
+def _match_beyond(networks: LDNSNetworks, target: Moments, seed: int, affordable: float) -> None:
     """Give latents of trials longer than any recorded one the moments of encoded ones far from the ends of trials.
 
     They are drawn in another way, and what they lack is not the same.
@@ -89,7 +89,7 @@ def _match_beyond(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, affo
     number = int(np.clip(affordable / (2 * (LONG_TRIALS + 1)), 4, MAX_DRAWN_TRIALS // LONG_TRIALS))
     blocks = sample_latents(networks, np.full(number, num_bins), seed, block_trials=min(number, BLOCK_TRIALS))
     latents = np.concatenate(list(blocks))
-    A, b = transport(moments(latents.reshape(-1, networks.num_latents)), _encoded_moments(networks, recorded, True))
+    A, b = transport(moments(latents.reshape(-1, networks.num_latents)), target)
     mean, scale = (buffer.double().cpu().numpy() for buffer in (networks.beyond_mean, networks.beyond_map))
     networks.set_scale_beyond(A @ mean + b, scale @ A.T)
 
@@ -100,14 +100,7 @@ def _with_moments(latents: np.ndarray, valid: np.ndarray, target: Moments) -> tu
     return (latents @ A.T + b).astype(np.float32), A, b
 
 
-def _encoded_moments(networks: LDNSNetworks, recorded: SpikeCounts, only_inside: bool = False) -> Moments:
-    """Of all bins, or of those that are not in the first or last eighth of their trial."""
-    parts = []
-    for part in chunks(recorded.num_trials, recorded.max_bins):
-        counts = recorded[part]
-        chosen = counts.mask
-        if only_inside:
-            place = np.arange(recorded.max_bins) / counts.num_bins[:, None]
-            chosen = chosen & (place >= 0.125) & (place <= 0.875)
-        parts.append(networks.encode(counts.counts, counts.mask)[chosen])
-    return moments(np.concatenate(parts))
+def _inside(recorded: SpikeCounts) -> np.ndarray:
+    """Bins that are not in the first or last eighth of their trial, bool, shape (trials, bins)."""
+    place = np.arange(recorded.max_bins) / recorded.num_bins[:, None]
+    return recorded.mask & (place >= 0.125) & (place <= 0.875)
