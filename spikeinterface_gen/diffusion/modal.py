@@ -64,7 +64,7 @@ def modal(
     denoise, draw_noise, steps
         As for :func:`~spikeinterface_gen.diffusion.sample.angular`.
     modes : GaussianModes
-        Over as many bins.
+        Over as many bins, of all trials or of each.
     weights : Tensor, shape (steps, 3), optional
         Fitted ones, w. Default, and where there are as many steps as not fitted to: Adams–Bashforth.
     mask : Tensor, shape (batch, bins, 1), optional
@@ -109,7 +109,7 @@ def fit_weights(
         last = [_beyond_gaussian(denoise, v, sigmas[k], modes, mask), *last[: NUM_WEIGHTS - 1]]
         h = (angles[k] - angles[k + 1]) * modes.sd
         columns = torch.stack([(h * G).flatten() for G in last], dim=1).double()
-        prior = _adams_bashforth(angles, k, len(last)).mean((1, 2)).double()
+        prior = _adams_bashforth(angles, k, len(last)).flatten(1).mean(1).double()
         missing = ((fine - v) * modes.sd).flatten().double() - columns @ prior
         square = columns.T @ columns
         square += RIDGE * square.diagonal().mean() * torch.eye(len(last), dtype=torch.float64, device=square.device)
@@ -126,7 +126,7 @@ def _step(angles: list[Tensor], k: int, last: list[Tensor], weights: Tensor | No
 
 
 def _adams_bashforth(angles: list[Tensor], k: int, order: int) -> Tensor:
-    """Weights of second order for unequal steps, shape (order, bins, latents), extrapolating by one step at most."""
+    """Weights of second order for unequal steps, shape (order, …, bins, latents), extrapolating by one step at most."""
     w = angles[k].new_zeros(order, *angles[k].shape)
     w[0] = 1.0
     if order > 1:

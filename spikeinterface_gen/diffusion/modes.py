@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-__all__ = ["MATRIX_MAX_BINS", "MIN_SD", "GaussianModes", "cosine_transform", "inverse_cosine_transform"]
+__all__ = ["MATRIX_MAX_BINS", "MIN_SD", "GaussianModes", "at_length", "cosine_transform", "inverse_cosine_transform"]
 
 MATRIX_MAX_BINS = 1024
 """Up to so many bins the transform is a product with a matrix, which is three times faster than Fourier ones."""
@@ -22,14 +22,15 @@ class GaussianModes:
 
     Parameters
     ----------
-    mean : Tensor, shape (bins, latents)
-        In time.
-    sd : Tensor, shape (bins, latents)
+    mean : Tensor, shape (bins, latents) or (batch, bins, latents)
+        In time: of all trials, or of each.
+    sd : Tensor, of the same shape
         Of the orthonormal cosine transform (DCT-II) over bins.
     """
 
     def __init__(self, mean: Tensor, sd: Tensor) -> None:
-        self.mean = cosine_transform(mean[None])[0]
+        self.mean_over_time = mean
+        self.mean = cosine_transform(mean if mean.ndim == 3 else mean[None]).view_as(mean)
         self.sd = sd
 
     @staticmethod
@@ -52,16 +53,16 @@ class GaussianModes:
         power = torch.zeros(length, x.shape[2])
         for bins in num_bins.unique().tolist():
             own = (x - mean)[num_bins == bins, :bins]
-            power += len(own) * _at_length(cosine_transform(own).square().mean(0), length)
+            power += len(own) * at_length(cosine_transform(own).square().mean(0), length)
         return mean[0].clone(), (power / len(x)).sqrt().clamp_min(MIN_SD)
 
     def of_length(self, num_bins: int) -> GaussianModes:
-        """The same spectrum over another number of bins, about the mean over time."""
+        """The same spectrum over another number of bins, about the mean over time; of all trials alike."""
         bins, latents = self.sd.shape
         if num_bins == bins:
             return self
         mean = (self.mean[:1] / bins**0.5).expand(num_bins, latents)
-        return GaussianModes(mean, _at_length(self.sd, num_bins))
+        return GaussianModes(mean, at_length(self.sd, num_bins))
 
 
 def cosine_transform(x: Tensor) -> Tensor:
@@ -108,7 +109,7 @@ def _quarter_turns(x: Tensor, sign: float) -> Tensor:
     return torch.polar(torch.ones_like(angles), angles)[:, None]
 
 
-def _at_length(spectrum: Tensor, num_bins: int) -> Tensor:
+def at_length(spectrum: Tensor, num_bins: int) -> Tensor:
     """A function of frequency, shape (bins, latents), at the frequencies of another number of bins."""
     bins = len(spectrum)
     if bins == num_bins:

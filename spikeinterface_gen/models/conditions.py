@@ -164,13 +164,17 @@ class Conditions:
         return group[: self.num_constant], group[self.num_constant :]
 
     @property
+    def says_known(self) -> np.ndarray:
+        """For each constant feature, the number of the one that says whether its covariate is known: its last."""
+        group = self.groups[0]
+        return np.searchsorted(group, group, side="right") - 1
+
+    @property
     def jitter(self) -> np.ndarray:
         """S.d. of the noise on constant features while training; 0 for those that say what is known."""
-        jitter = np.zeros(self.num_constant, np.float32)
-        group = self.groups[0]
-        for k, covariate in enumerate(self.constant):
-            jitter[np.flatnonzero(group == k)[:-1]] = _JITTER[covariate.kind]
-        return jitter
+        of_covariates = np.array([_JITTER[covariate.kind] for covariate in self.constant], np.float32)
+        says_known = self.says_known
+        return np.where(says_known == np.arange(self.num_constant), np.float32(0), of_covariates[self.groups[0]])
 
     def encoded(self, held: Mapping[str, np.ndarray], num_bins: np.ndarray, length: int | None = None) -> Encoded:
         """Features of trials of these lengths, padded to ``length``; of covariates not in ``held``, zeros."""

@@ -8,6 +8,7 @@ from torch import nn
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.modes import GaussianModes
+from spikeinterface_gen.diffusion.responses import linear_responses
 from spikeinterface_gen.models.fit_settings import FitSettings, run_stage
 from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, fit_solver
 from spikeinterface_gen.models.latent_moments import moments
@@ -55,6 +56,15 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
     padded = nn.functional.pad(x, (0, 0, 0, networks.num_bins - x.shape[1]))
     modes = GaussianModes.estimate(padded, torch.from_numpy(train.num_bins), networks.trial_locked)
     networks.denoiser.set_modes(*modes)
+    conditions = None if known is None else (known, known.of_counts(train), known.of_counts(held_out))
+    if conditions is not None and networks.trial_locked:
+        deviation = (x - modes[0][: x.shape[1]]) * torch.from_numpy(train.mask)[..., None]
+        found = linear_responses(
+            nn.functional.pad(deviation, (0, 0, 0, networks.num_bins - x.shape[1])),
+            torch.from_numpy(conditions[1].constant),
+            torch.from_numpy(known.says_known),
+        )
+        networks.denoiser.set_responses(*found)
     return DenoiserTask(
         networks.denoiser,
         x,
@@ -63,7 +73,7 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
         mask_of(held_out.mask),
         batch_size=_batch_size(train),
         seed=seed,
-        conditions=None if known is None else (known, known.of_counts(train), known.of_counts(held_out)),
+        conditions=conditions,
     )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from spikeinterface_gen.devices import in_halves
 from spikeinterface_gen.diffusion.guidance import guided
 from spikeinterface_gen.diffusion.modal import fit_weights, modal
+from spikeinterface_gen.diffusion.modes import GaussianModes
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, SAMPLERS
 from spikeinterface_gen.diffusion.windows import WINDOWS_AT_ONCE, half_window, in_windows
 from spikeinterface_gen.models.conditions import Encoded
@@ -82,7 +83,6 @@ def sample_latents(
     longest = max(networks.num_bins, int(num_bins.max()))
     margin = half_window(networks.num_bins) if longest > networks.num_bins else 0
     length = longest + 2 * margin
-    modes = networks.denoiser.modes(length)
     for first in range(0, len(num_bins), block_trials):
         wanted = num_bins[first : first + block_trials]
         # A block that is not full is filled up, so that it is computed in the same shape.
@@ -91,6 +91,7 @@ def sample_latents(
         denoise, mask = denoiser_of(networks, trials, lengths, length, encoded, guidance, margin)
         draw_noise = partial(_noise, networks, seed, trials, length)
         if sampler == "modal":
+            modes = _modes(networks, trials, length, encoded if guidance else None)
             x = networks.solve(denoise, draw_noise, steps, modes, mask)
         else:
             x = SAMPLERS[sampler](denoise, draw_noise, steps)
@@ -126,7 +127,7 @@ def fit_solver(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, encoded:
     length, trials = networks.num_bins, range(len(num_bins))
     denoise, mask = denoiser_of(networks, trials, num_bins, length, encoded)
     noise = _noise(networks, seed, trials, length, 0)
-    modes, steps = networks.denoiser.modes(length), len(networks.solver_weights)
+    modes, steps = _modes(networks, trials, length, encoded), len(networks.solver_weights)
     networks.solver_weights.copy_(fit_weights(denoise, noise, steps, modes, mask, SPREAD))
     spread, plain = (
         _moments(modal(denoise, lambda _: noise, steps, modes, networks.solver_weights, mask, width), mask)
@@ -185,6 +186,12 @@ def denoiser_of(
     return guided(given(_condition(networks, encoded, trials, length, margin)), given(None), guidance), mask
 
 
+def _modes(networks: LDNSNetworks, trials: range, length: int, encoded: Encoded | None) -> GaussianModes:
+    """What the denoiser takes for the modes of trials."""
+    condition = None if encoded is None else _condition(networks, encoded, trials, length)
+    return networks.denoiser.modes(length, condition)
+
+
 def _noise(networks: LDNSNetworks, seed: int, trials: range, length: int, draw: int) -> Tensor:
     shape = (length, networks.num_latents)
     noise = np.stack([normals(seed, f"latents/{draw}", trial, shape) for trial in trials])
@@ -192,7 +199,7 @@ def _noise(networks: LDNSNetworks, seed: int, trials: range, length: int, draw: 
 
 
 def _condition(
-    networks: LDNSNetworks, encoded: Encoded, trials: range, length: int, margin: int
+    networks: LDNSNetworks, encoded: Encoded, trials: range, length: int, margin: int = 0
 ) -> tuple[Tensor, Tensor]:
     """Conditions of trials, unknown beyond those that there are; margins have those of the nearest bin."""
     chosen = slice(trials.start, trials.stop)

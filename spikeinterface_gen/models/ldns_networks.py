@@ -96,6 +96,7 @@ class LDNSNetworks(nn.Module):
         self.denoiser_channels = denoiser_channels
         self.binary = binary
         self.autoencoder = Autoencoder(num_units, num_latents, channels=channels, num_blocks=num_blocks, causal=causal)
+        num_constant = 0 if conditions is None else conditions.num_constant
         self.denoiser = PreconditionedDenoiser(
             DenoiserNetwork(
                 num_latents,
@@ -104,11 +105,13 @@ class LDNSNetworks(nn.Module):
                 num_blocks=denoiser_blocks,
                 patch_size=self.patch_size,
                 trial_locked=trial_locked,
-                num_constant=0 if conditions is None else conditions.num_constant,
+                num_constant=num_constant,
                 num_varying=0 if conditions is None else conditions.num_varying,
             ),
             num_bins,
             num_latents,
+            # Without trials, bins have no means of their own.
+            num_constant if trial_locked else 0,
         )
         self.register_buffer("latent_mean", torch.zeros(num_latents))
         self.register_buffer("latent_map", torch.eye(num_latents))

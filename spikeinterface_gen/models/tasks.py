@@ -133,7 +133,7 @@ class DenoiserTask(Task):
     held_out_constant: Tensor
     held_out_varying: Tensor
     jitter: Tensor
-    known_feature: Tensor
+    says_known: Tensor
     constant_group: Tensor
     varying_group: Tensor
 
@@ -174,9 +174,7 @@ class DenoiserTask(Task):
             self.num_conditions = len(known.covariates)
             for name, group in zip(("constant_group", "varying_group"), known.groups, strict=True):
                 self.register_buffer(name, torch.from_numpy(group), persistent=False)
-            # The last feature of each covariate says whether it is known.
-            last = torch.searchsorted(self.constant_group, self.constant_group, right=True) - 1
-            self.register_buffer("known_feature", last, persistent=False)
+            self.register_buffer("says_known", torch.from_numpy(known.says_known), persistent=False)
 
     def loss(self, generator: torch.Generator) -> Tensor:
         # With replacement: a batch is of full size also where the trials are few.
@@ -193,7 +191,7 @@ class DenoiserTask(Task):
         """Conditions of these trials, with noise, and some left out."""
         constant, varying = self.train_constant[index], self.train_varying[index]
         noise = self.jitter * torch.randn(constant.shape, generator=generator, device=constant.device)
-        constant = constant + noise * constant[:, self.known_feature]
+        constant = constant + noise * constant[:, self.says_known]
         u = torch.rand((len(index), self.num_conditions + 1), generator=generator, device=constant.device)
         kept = ((u[:, :1] >= _WITHOUT_ALL) & (u[:, 1:] >= _WITHOUT_EACH)).to(constant.dtype)
         return constant * kept[:, self.constant_group], varying * kept[:, None, self.varying_group]

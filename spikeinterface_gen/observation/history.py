@@ -12,7 +12,10 @@ other time is beyond any factor that is safe for a unit of 20 Hz. Both are stabl
 :math:`e^c`, and of a self-exciting process each spike brings on fewer than one (Hawkes 1971).
 
 Filters are fitted by penalised likelihood, with λ as offset; λ must come from an encoder that did not see the entries
-to be predicted, since one that saw the spikes has explained them already. Expectation-maximisation tells the spikes of
+to be predicted, since one that saw the spikes has explained them already. Units of a population have much in common:
+the prior of :math:`h_\tau` is Gaussian with the mean and variance that filters have over units, which
+expectation-maximisation finds (empirical Bayes). A slow unit among refractory ones is then taken for one of them, and where
+there is no history, little is found. Expectation-maximisation tells the spikes of
 the two terms apart: of the events of a bin, the share of each in :math:`r_t` is its own. A binary bin that holds a
 spike holds :math:`r / (1 - e^{-r})` events. The factor is kept, and the sum beside it, only where the likelihood of all
 units together gains more than the parameters would of data without history (Akaike's criterion): a little of both in
@@ -46,6 +49,10 @@ MAX_LOG_GAIN = 0.7
 MAX_OFFSPRING = 0.9
 # Spikes without any offspring that the prior of the excitation is worth.
 PRIOR_SPIKES = 5.0
+# Standard deviation of h_1 in units of which nothing is known; so many of them the prior has seen before any of the
+# population. How often it is updated.
+PRIOR_SD, PRIOR_UNITS, PRIOR_ROUNDS = 0.5, 5, 2
+MAX_ITERATIONS = 12
 # Largest change of a bias, filter or excitation at which their fit has converged: a tenth of what data can tell.
 CONVERGED = 1e-3
 # Expected counts of a bin beyond which no rate goes.
@@ -154,9 +161,6 @@ def fit_history(
     predicted: np.ndarray,
     num_bins: int,
     binary: bool,
-    *,
-    prior_sd: float = 0.5,
-    iterations: int = 25,
 ) -> tuple[SpikeHistory, dict[str, float]]:
     """Fit filters, excitation and biases by penalised likelihood, then the dispersion of counts.
 
@@ -170,10 +174,6 @@ def fit_history(
     num_bins : int
         K.
     binary : bool
-    prior_sd : float
-        Standard deviation of the Gaussian prior of h_1; it shrinks as τ^{-1/2}, since late effects are weak.
-    iterations : int
-        Of expectation-maximisation.
 
     Returns
     -------
@@ -184,23 +184,25 @@ def fit_history(
     num_units = counts.shape[2]
     K = min(num_bins, max(0, counts.shape[1] // 3))
     past = np.lib.stride_tricks.sliding_window_view(counts[:, :-1], K, axis=1) if K else None
-    candidates: dict[str, list[_UnitFit]] = {name: [] for name in CANDIDATES}
+    units = []
     for unit in range(num_units):
         use = predicted[:, K:, unit]
         rate = np.maximum(rates[:, K:, unit][use].astype(np.float64), 1e-9)
         s = counts[:, K:, unit][use].astype(np.float64)
-        before = np.zeros((len(s), 0)) if past is None else past[:, :, unit][use][:, ::-1]
-        for name, felt, excites in zip(CANDIDATES, (before[:, :0], before, before), (False, False, True), strict=True):
-            candidates[name].append(_fit_unit(rate, s, felt, prior_sd, binary, iterations, excites=excites))
-    scores = {name: sum(fit.score for fit in fits) for name, fits in candidates.items()}
+        units.append(_Entries.of(rate, s, np.zeros((len(s), 0)) if past is None else past[:, :, unit][use][:, ::-1]))
+    none = [unit.without_past().fitted(_Prior.weak(0), binary) for unit in units]
+    candidates = {
+        "none": none,
+        "factor": _fit_population(units, K, binary, excites=False) if K else none,
+        "factor and sum": _fit_population(units, K, binary, excites=True) if K else none,
+    }
+    # The prior's means were fitted as well.
+    scores = {name: sum(fit.score for fit in fits) - K * (name != "none") for name, fits in candidates.items()}
     gains = {name: score - scores["none"] for name, score in scores.items()}
     chosen = candidates[max(gains, key=lambda name: gains[name])]
     dispersion = Dispersion.of_slots(np.ones(num_units))
     if not binary:
-        fitted = [
-            fit_dispersion(fit.r.astype(np.float64), counts[:, K:, unit][predicted[:, K:, unit]].astype(np.float64))
-            for unit, fit in enumerate(chosen)
-        ]
+        fitted = [fit_dispersion(fit.r.astype(np.float64), unit.s) for fit, unit in zip(chosen, units, strict=True)]
         dispersion = Dispersion(*(np.array(values) for values in zip(*fitted, strict=True)))
     history = SpikeHistory(
         np.stack([fit.h for fit in chosen]),
@@ -212,67 +214,126 @@ def fit_history(
 
 
 @dataclass(frozen=True)
+class _Prior:
+    """Mean and variance of the filters of all units, both of shape (K,)."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+
+    @classmethod
+    def weak(cls, K: int) -> _Prior:
+        """That of units of which nothing is known; late effects are weak."""
+        return cls(np.zeros(K), PRIOR_SD**2 * np.arange(1, K + 1) ** -0.5)
+
+    def updated(self, fits: list[_UnitFit]) -> _Prior:
+        """That of which the filters of these units, and :data:`PRIOR_UNITS` of this prior, are the likeliest draws."""
+        h, variance = (np.stack([getattr(fit, name) for fit in fits]) for name in ("h", "variance"))
+        number = len(fits) + PRIOR_UNITS
+        mean = h.sum(axis=0) / number
+        spread = np.square(h - mean) + variance
+        return _Prior(mean, (spread.sum(axis=0) + PRIOR_UNITS * (self.variance + mean**2)) / number)
+
+
+@dataclass(frozen=True)
 class _UnitFit:
-    """b, h, α and r, float32 of shape (entries,), of a unit, and its log-likelihood less the number of parameters."""
+    """b, h and its posterior variance, α and r, float32 of shape (entries,), of a unit, and its score.
+
+    That is its log-likelihood less the number of parameters.
+    """
 
     b: float
     h: np.ndarray
+    variance: np.ndarray
     alpha: np.ndarray
     r: np.ndarray
     score: float
 
 
-def _fit_unit(
-    rate: np.ndarray,
-    s: np.ndarray,
-    before: np.ndarray,
-    prior_sd: float,
-    binary: bool,
-    iterations: int,
-    *,
-    excites: bool,
-) -> _UnitFit:
-    """Fit a unit of λ and counts, both of shape (entries,), and of the counts ``before``, shape (entries, K).
+def _fit_population(units: list[_Entries], K: int, binary: bool, *, excites: bool) -> list[_UnitFit]:
+    """Fits of all units under the prior that they have in common. Without ``excites``, α is zero."""
+    weak = prior = _Prior.weak(K)
+    fits = [unit.fitted(prior, binary, excites=excites) for unit in units]
+    for _ in range(PRIOR_ROUNDS):
+        prior = weak.updated(fits)
+        fits = [unit.fitted(prior, binary, excites=excites, start=fit) for unit, fit in zip(units, fits, strict=True)]
+    return fits
 
-    Without ``excites``, α is zero.
+
+@dataclass(frozen=True)
+class _Entries:
+    """λ and counts of a unit, shape (entries,), and the counts before, of those that have any.
+
+    Attributes
+    ----------
+    rate, s : array of float64, shape (entries,)
+    with_past : array of bool, shape (entries,)
+    before : array of float32, shape (entries with a past, K)
     """
-    K = before.shape[1]
-    # Without a past there is only the bias to learn from: such entries, the most, enter by their sums.
-    with_past = (before > 0).sum(axis=1) > 0
-    idle_rate, idle_events = rate[~with_past], s[~with_past]
-    idle_spiked = idle_events > 0
-    # Sums over entries are taken in single precision, which halves their time; what is solved for is not.
-    rate, s_past = rate[with_past].astype(np.float32), s[with_past].astype(np.float32)
-    before = before[with_past].astype(np.float32)
-    design = np.concatenate([np.ones((len(s_past), 1), np.float32), before], axis=1)
-    lags = np.arange(1, K + 1)
-    precision = np.concatenate([[1e-6], lags**0.5 / prior_sd**2])
-    spikes_before = before.sum(axis=0) + PRIOR_SPIKES * lags**0.5
-    w, alpha = np.zeros(K + 1), np.full(K, 0.1 / max(K, 1) if excites else 0.0)
-    for _ in range(iterations):
-        base = _gained(rate, w, before)
-        r = base + before @ alpha.astype(np.float32)
-        events = _events(s_past, r) if binary else s_past
-        alpha_before = alpha
-        alpha = alpha * (before.T @ (events / r)) / spikes_before
-        alpha *= min(1.0, MAX_OFFSPRING / max(alpha.sum(), 1e-12))
-        idle = idle_rate * np.exp(w[0])
-        idle_sum = _events(idle_events, idle)[idle_spiked].sum() if binary else idle_events.sum()
-        gradient = design.T @ (events * base / r - base) - precision * w
-        information = np.asarray((design * base[:, None]).T @ design, np.float64)
-        information[0, 0] += idle.sum()
-        gradient[0] += idle_sum - idle.sum()
-        step = np.linalg.solve(information + np.diag(precision), gradient)
-        w = w + step * min(1.0, 1.0 / max(np.abs(step).max(), 1e-12))
-        if max(np.abs(step).max(), np.abs(alpha - alpha_before).max(initial=0)) < CONVERGED:
-            break
-    r = np.empty(len(with_past))
-    r[~with_past] = idle_rate * np.exp(w[0])
-    r[with_past] = _gained(rate, w, before) + before @ alpha.astype(np.float32)
-    likelihood = xlogy(s, -np.expm1(-r)) - (1 - s) * r if binary else xlogy(s, r) - r
-    # The prior leaves the filter less than K parameters, and without excitation half of α is at its bound of zero.
-    num_parameters = np.trace(np.linalg.solve(information + np.diag(precision), information)) + K / 2 * excites
-    return _UnitFit(w[0], w[1:], alpha, r.astype(np.float32), float(likelihood.sum() - num_parameters))
+
+    rate: np.ndarray
+    s: np.ndarray
+    with_past: np.ndarray
+    before: np.ndarray
+
+    @classmethod
+    def of(cls, rate: np.ndarray, s: np.ndarray, before: np.ndarray) -> _Entries:
+        """From the counts before all entries, shape (entries, K)."""
+        with_past = (before > 0).sum(axis=1) > 0
+        # Sums over entries are taken in single precision, which halves their time; what is solved for is not.
+        return cls(rate, s, with_past, before[with_past].astype(np.float32))
+
+    def without_past(self) -> _Entries:
+        """The same, of a unit that does not feel its past."""
+        return _Entries(self.rate, self.s, np.zeros(len(self.s), bool), np.zeros((0, 0), np.float32))
+
+    def fitted(
+        self, prior: _Prior, binary: bool, *, excites: bool = False, start: _UnitFit | None = None
+    ) -> _UnitFit:
+        """Fit of the unit, by Newton steps for b and h and expectation-maximisation for α."""
+        K = self.before.shape[1]
+        # Without a past there is only the bias to learn from: such entries, the most, enter by their sums.
+        idle_rate, idle_counts = self.rate[~self.with_past], self.s[~self.with_past]
+        idle_spiked = idle_counts > 0
+        rate, s_past = (x[self.with_past].astype(np.float32) for x in (self.rate, self.s))
+        design = np.concatenate([np.ones((len(s_past), 1), np.float32), self.before], axis=1)
+        centre, precision = np.append(0.0, prior.mean), np.append(1e-6, 1 / prior.variance)
+        spikes_before = self.before.sum(axis=0) + PRIOR_SPIKES * np.arange(1, K + 1) ** 0.5
+        if start is None:
+            w, alpha = np.zeros(K + 1), np.full(K, 0.1 / max(K, 1) if excites else 0.0)
+        else:
+            w, alpha = np.append(start.b, start.h), start.alpha
+        for _ in range(MAX_ITERATIONS):
+            base = _gained(rate, w, self.before)
+            r = base + self.before @ alpha.astype(np.float32)
+            events = _events(s_past, r) if binary else s_past
+            alpha_before = alpha
+            alpha = alpha * (self.before.T @ (events / r)) / spikes_before
+            alpha *= min(1.0, MAX_OFFSPRING / max(alpha.sum(), 1e-12))
+            idle = idle_rate * np.exp(w[0])
+            idle_sum = _events(idle_counts, idle)[idle_spiked].sum() if binary else idle_counts.sum()
+            gradient = design.T @ (events * base / r - base) - precision * (w - centre)
+            information = np.asarray((design * base[:, None]).T @ design, np.float64)
+            information[0, 0] += idle.sum()
+            gradient[0] += idle_sum - idle.sum()
+            step = np.linalg.solve(information + np.diag(precision), gradient)
+            w = w + step * min(1.0, 1.0 / max(np.abs(step).max(), 1e-12))
+            if max(np.abs(step).max(), np.abs(alpha - alpha_before).max(initial=0)) < CONVERGED:
+                break
+        r = np.empty(len(self.s))
+        r[~self.with_past] = idle_rate * np.exp(w[0])
+        r[self.with_past] = _gained(rate, w, self.before) + self.before @ alpha.astype(np.float32)
+        likelihood = xlogy(self.s, -np.expm1(-r)) - (1 - self.s) * r if binary else xlogy(self.s, r) - r
+        posterior = np.linalg.inv(information + np.diag(precision))
+        # The prior leaves the filter less than K parameters, and without excitation half of α is at its bound of zero.
+        num_parameters = np.trace(posterior @ information) + K / 2 * excites
+        return _UnitFit(
+            b=w[0],
+            h=w[1:],
+            variance=posterior.diagonal()[1:],
+            alpha=alpha,
+            r=r.astype(np.float32),
+            score=float(likelihood.sum() - num_parameters),
+        )
 
 
 def _gained(rate: np.ndarray, w: np.ndarray, before: np.ndarray) -> np.ndarray:

@@ -12,10 +12,11 @@ where F is the distribution of a count of expectation r. It leaves the distribut
 
 Fit: :math:`\Delta`, the pairwise correlations of the recording less those of free runs, is signal plus sampling noise.
 Half the difference of the correlations in two random halves of the trials has the same noise and no signal, so it says
-what to believe; the noise of both sides is added. A pair is kept as it is if :math:`|\Delta_{ij}|` exceeds all but 10⁻⁴
-of the noise; of the rest, the eigenvalues w beyond the noise's largest, e, are kept and shrunk to
-:math:`\sqrt{w^2 - e^2}`, which is optimal for a low-rank matrix in white noise. Where nothing exceeds the noise, R is
-the identity.
+what to believe; the noise of both sides is added. What many pairs have in common comes first: of the eigenvalues w of
+:math:`\Delta`, without pairs that exceed all but 10⁻⁴ of the noise, those beyond the noise's largest, e, are kept and
+shrunk to :math:`\sqrt{w^2 - e^2}`, which is optimal for a low-rank matrix in white noise. Of the rest, each pair is
+believed as far as the distribution over all pairs says (:mod:`~spikeinterface_gen.observation.shrinkage`). Where this
+comes to next to nothing, R is the identity.
 
 What units share for longer belongs to the latents; what of it these lack is made up for before
 (:mod:`~spikeinterface_gen.models.readout`). Left to single bins, it would blur how many units fire together.
@@ -44,12 +45,15 @@ from scipy.special import ndtr, ndtri
 
 from spikeinterface_gen.observation.dispersion import Dispersion
 from spikeinterface_gen.observation.moments import CountMoments, free_moments
+from spikeinterface_gen.observation.shrinkage import believed
 from spikeinterface_gen.randomness import uniforms
 
 __all__ = ["Synchrony", "fit_synchrony", "positive_definite"]
 
 # Share of the noise of single pairs that a pair may be mistaken for.
 PAIR_LEVEL = 1e-4
+# Sum of squares that is missing, relative to the noise's, below which nothing is.
+NEGLIGIBLE = 0.01
 NUM_TERMS = 10
 MAX_CORRELATION = 0.95
 MAX_SAMPLED_BINS = 4000
@@ -126,20 +130,27 @@ def fit_synchrony(
 
 
 def _denoise(difference: np.ndarray, noise: np.ndarray, off_diagonal: np.ndarray) -> np.ndarray:
-    """What stands out of the noise: single pairs as they are, the rest by its large eigenvalues."""
-    level = 0.0
-    if off_diagonal.any():
-        entries = noise[:, off_diagonal]
-        seen = np.mean([np.quantile(np.abs(n), 1 - PAIR_LEVEL) for n in entries])
-        # Few pairs do not reach so far into the tail: there, that of a Gaussian.
-        level = max(seen, -ndtri(PAIR_LEVEL / 2) * np.sqrt(np.mean(entries**2)))
+    """What stands out of the noise: its large eigenvalues, and of the rest, pair by pair, what is to be believed."""
+    if not off_diagonal.any():
+        return np.zeros_like(difference)
+    entries = noise[:, off_diagonal]
+    seen = np.mean([np.quantile(np.abs(n), 1 - PAIR_LEVEL) for n in entries])
+    # Few pairs do not reach so far into the tail: there, that of a Gaussian.
+    level = max(seen, -ndtri(PAIR_LEVEL / 2) * np.sqrt(np.mean(entries**2)))
     pairs = np.abs(difference) > level
     rest, rest_noise = np.where(pairs, 0, difference), np.where(pairs, 0, noise)
     edge = np.max([np.abs(np.linalg.eigvalsh(n)[[0, -1]]).max() for n in rest_noise])
     w, vectors = np.linalg.eigh(rest)
     shrunk = np.sign(w) * np.sqrt(np.maximum(w**2 - edge**2, 0))
-    low_rank = (vectors * shrunk) @ vectors.T
-    return np.where(pairs, difference, low_rank) * off_diagonal
+    common = (vectors * shrunk) @ vectors.T
+    # The noise of a pair is the product of what its units have of it.
+    of_unit = np.sqrt((noise**2).mean(axis=0).sum(axis=1) / np.maximum(off_diagonal.sum(axis=1), 1))
+    sd = np.outer(of_unit, of_unit) / np.sqrt(np.mean(entries**2))
+    upper = np.triu(off_diagonal)
+    own = np.zeros_like(difference)
+    own[upper] = believed((difference - common)[upper] / sd[upper]) * sd[upper]
+    missing = (common + own + own.T) * off_diagonal
+    return missing if (missing**2).sum() > NEGLIGIBLE * np.mean(entries**2) * off_diagonal.sum() else 0 * missing
 
 
 def _copula_correlation(covariance: np.ndarray, r: np.ndarray, dispersion: Dispersion) -> np.ndarray:
