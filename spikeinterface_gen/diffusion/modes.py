@@ -110,11 +110,11 @@ def _quarter_turns(x: Tensor, sign: float) -> Tensor:
 
 
 def at_length(spectrum: Tensor, num_bins: int) -> Tensor:
-    """A function of frequency, shape (bins, latents), at the frequencies of another number of bins."""
+    """A function of frequency, shape (bins, …), at the frequencies of another number of bins."""
     bins = len(spectrum)
     if bins == num_bins:
         return spectrum
     place = (torch.arange(num_bins, device=spectrum.device) * (bins / num_bins)).clamp_max(bins - 1)
     below = place.long()
-    above, share = (below + 1).clamp_max(bins - 1), (place - below)[:, None]
+    above, share = (below + 1).clamp_max(bins - 1), (place - below).view(-1, *[1] * (spectrum.ndim - 1))
     return (1 - share) * spectrum[below] + share * spectrum[above]

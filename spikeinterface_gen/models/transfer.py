@@ -11,7 +11,8 @@ decoder but its outlet   always
 outlet, unit by unit     for the same units; others begin as in any fit, at the log of their mean rates
 axes of the latents      always; the denoiser is told the latents along them
 denoiser                 where its tokens have as many bins
-its modes                where trials have as many, until they are estimated for its training
+its modes                where trials have as many, until they are estimated for its training; what conditions do to
+                         them, where covariates are the same, too
 its positions            where both are locked to trials of as many tokens
 its conditions           where covariates are the same; others, and trial time, begin without effect
 history, synchrony       never: they are fitted last, to what is there then
@@ -154,6 +155,7 @@ class Start:
         networks.latent_map.copy_(self.networks.latent_map)
         if networks.denoiser.mode_sd.shape == self.networks.denoiser.mode_sd.shape:
             networks.denoiser.set_modes(self.networks.denoiser.mode_mean, self.networks.denoiser.mode_sd)
+            _carry_over_responses(self.networks, networks)
         _carry_over_denoiser(
             _denoiser(self.networks), _denoiser(networks), self.networks.conditions, networks.conditions
         )
@@ -198,6 +200,17 @@ def matching_units(old: Population, new: SpikeCounts) -> np.ndarray | None:
 def _drive(weight: Tensor, sd: np.ndarray) -> float:
     """S.d. of what an inlet makes of independent units of these s.d., over all channels together."""
     return float(np.linalg.norm(weight.cpu().numpy() * sd))
+
+
+def _carry_over_responses(old: LDNSNetworks, new: LDNSNetworks) -> None:
+    """What conditions do to modes, of the covariates that are the same."""
+    if not (len(old.denoiser.responses) and len(new.denoiser.responses)):
+        return
+    before, now = _columns(old.conditions, varying=False), _columns(new.conditions, varying=False)
+    for covariate in now.keys() & before.keys():
+        for name in ("responses", "explained"):
+            carried = getattr(old.denoiser, name)[before[covariate]]
+            getattr(new.denoiser, name)[now[covariate]] = carried.to(new.latent_mean.device)
 
 
 def _carry_over_denoiser(
