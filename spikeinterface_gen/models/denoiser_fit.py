@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.modes import GaussianModes
 from spikeinterface_gen.diffusion.responses import linear_responses
+from spikeinterface_gen.models.conditions import Conditions, Encoded
 from spikeinterface_gen.models.fit_settings import FitSettings, run_stage
 from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, fit_solver
 from spikeinterface_gen.models.latent_moments import moments
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
 from spikeinterface_gen.models.population import Population
+from spikeinterface_gen.models.stationary import bin_maps
 from spikeinterface_gen.models.tasks import DenoiserTask
 from spikeinterface_gen.training import StageReport, StageSettings
 
@@ -47,24 +49,29 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
     encoded = [networks.encode(part.counts, part.mask) for part in (train, held_out)]
     mean, covariance = moments(encoded[0][train.mask])
     sd = np.sqrt(np.maximum(covariance.diagonal(), 1e-12))
+    conditions = None if known is None else (known, known.of_counts(train), known.of_counts(held_out))
     axes = _axes(networks.latent_map.double().cpu().numpy() / sd, covariance / np.outer(sd, sd))
     networks.set_latent_scale(mean, axes * sd)
     x, x_held_out = (
         torch.from_numpy((((z - mean) / sd * part.mask[..., None]) @ axes.T).astype(np.float32))
         for z, part in zip(encoded, (train, held_out), strict=True)
     )
+    if networks.trial_locked:
+        residual = _deviation(x, train)
+        if conditions is not None:
+            residual = residual - torch.tensordot(
+                torch.from_numpy(conditions[1].constant), _responses(x, train, conditions)[0][:, : x.shape[1]], dims=1
+            )
+        maps = np.tile(np.eye(x.shape[2]), (networks.num_bins, 1, 1))
+        maps[: x.shape[1]] = bin_maps(residual.numpy(), train.mask)
+        networks.set_bin_maps(maps)
+        back = torch.from_numpy(np.linalg.inv(maps).astype(np.float32))
+        x, x_held_out = ((part[..., None, :] @ back[: part.shape[1]])[..., 0, :] for part in (x, x_held_out))
     padded = nn.functional.pad(x, (0, 0, 0, networks.num_bins - x.shape[1]))
     modes = GaussianModes.estimate(padded, torch.from_numpy(train.num_bins), networks.trial_locked)
     networks.denoiser.set_modes(*modes)
-    conditions = None if known is None else (known, known.of_counts(train), known.of_counts(held_out))
     if conditions is not None and networks.trial_locked:
-        deviation = (x - modes[0][: x.shape[1]]) * torch.from_numpy(train.mask)[..., None]
-        found = linear_responses(
-            nn.functional.pad(deviation, (0, 0, 0, networks.num_bins - x.shape[1])),
-            torch.from_numpy(conditions[1].constant),
-            torch.from_numpy(known.says_known),
-        )
-        networks.denoiser.set_responses(*found)
+        networks.denoiser.set_responses(*_responses(x, train, conditions, networks.num_bins))
     return DenoiserTask(
         networks.denoiser,
         x,
@@ -74,6 +81,25 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
         batch_size=_batch_size(train),
         seed=seed,
         conditions=conditions,
+    )
+
+
+def _deviation(x: Tensor, counts: SpikeCounts) -> Tensor:
+    """Latents x of trials less their mean in each bin; zero beyond the end of a trial."""
+    mask = torch.from_numpy(counts.mask)[..., None].float()
+    return (x - (x * mask).sum(0) / mask.sum(0).clamp_min(1)) * mask
+
+
+def _responses(
+    x: Tensor, counts: SpikeCounts, conditions: tuple[Conditions, Encoded, Encoded], num_bins: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Linear responses of latents x, over so many bins."""
+    padding = (num_bins or x.shape[1]) - x.shape[1]
+    known, encoded, _ = conditions
+    return linear_responses(
+        nn.functional.pad(_deviation(x, counts), (0, 0, 0, padding)),
+        torch.from_numpy(encoded.constant),
+        torch.from_numpy(known.says_known),
     )
 
 

@@ -11,8 +11,8 @@ decoder but its outlet   always
 outlet, unit by unit     for the same units; others begin as in any fit, at the log of their mean rates
 axes of the latents      always; the denoiser is told the latents along them
 denoiser                 where its tokens have as many bins
-its modes                where trials have as many, until they are estimated for its training; what conditions do to
-                         them, where covariates are the same, too
+its modes                where trials have as many, until they are estimated for its training; with what conditions
+                         do to them, where covariates are the same, and what makes latents stationary
 its positions            where both are locked to trials of as many tokens
 its conditions           where covariates are the same; others, and trial time, begin without effect
 history, synchrony       never: they are fitted last, to what is there then
@@ -156,6 +156,8 @@ class Start:
         if networks.denoiser.mode_sd.shape == self.networks.denoiser.mode_sd.shape:
             networks.denoiser.set_modes(self.networks.denoiser.mode_mean, self.networks.denoiser.mode_sd)
             _carry_over_responses(self.networks, networks)
+            if networks.trial_locked and self.networks.trial_locked:
+                networks.bin_maps.copy_(self.networks.bin_maps)
         _carry_over_denoiser(
             _denoiser(self.networks), _denoiser(networks), self.networks.conditions, networks.conditions
         )
@@ -164,7 +166,7 @@ class Start:
         """Factor of the inlet of new units, ``weight``, that gives the blocks an input as large as they know."""
         # The s.d. of the old units' counts follows from their rates, here those of Gaussian latents.
         x = torch.from_numpy(normals(0, "rates of the old units", 0, (NUM_DRAWS, self.networks.num_latents)))
-        latents = self.networks.unstandardised(x.to(self.networks.latent_mean.device))
+        latents = self.networks.latent_mean + x.to(self.networks.latent_mean.device) @ self.networks.latent_map
         rates = self.networks.expected_counts(latents.cpu().numpy()[None])[0]
         known = self.networks.autoencoder.encoder.inlet.weight
         old, new = (
