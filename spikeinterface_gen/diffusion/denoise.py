@@ -12,8 +12,8 @@ the best estimate were modes Gaussian and independent (Wiener's filter), and wha
 at every σ and in every mode. F is told both y, scaled to unit variance, and the filtered y. With one mean and one
 standard deviation for all modes this is the preconditioning of EDM, whose weights for the squared error of D,
 :math:`(1 + \sigma^2) / \sigma^2`, are kept. On latents of the Lorenz system F learns in 400 steps what it takes 850 to
-learn from EDM's. Where trials have conditions, :math:`\mu_m` and :math:`s_m` follow from them as far as they are linear in their
-features (:mod:`~spikeinterface_gen.diffusion.responses`).
+learn from EDM's. Where trials have conditions, :math:`\mu_m` and :math:`s_m` follow from them as far as they are linear
+in their features (:mod:`~spikeinterface_gen.diffusion.responses`).
 
 References
 ----------
@@ -82,7 +82,8 @@ class PreconditionedDenoiser(nn.Module):
 
     def around(self, network: nn.Module) -> PreconditionedDenoiser:
         """Another network in place of this one."""
-        other = PreconditionedDenoiser(network, *self.mode_mean.shape, len(self.responses)).to(self.mode_mean.device)
+        num_features, num_bins, num_latents = self.responses.shape
+        other = PreconditionedDenoiser(network, num_bins, num_latents, num_features).to(self.mode_mean.device)
         other.set_modes(self.mode_mean, self.mode_sd)
         other.set_responses(self.responses, self.explained)
         return other

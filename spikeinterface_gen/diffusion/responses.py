@@ -8,10 +8,11 @@ With the features :math:`f_p` of a trial, standardised over the trials in which 
     B = \arg\min_B \sum_n \Big\lVert x_{nm} - \mu_m - \sum_p f_{np} B_{pm} \Big\rVert^2
         + \kappa_m \lVert B_m \rVert^2 ,
 
-over all latents of a mode, and what is left of their variance is :math:`s_m^2` less that of the known features' part. Without
-that, noisy latents would be pulled to where those of other conditions are. The ridge :math:`\kappa_m`, infinite where nothing is gained, is chosen for each mode by
-leave-one-out errors, which follow from one decomposition (Hastie, Tibshirani & Friedman, *The elements of statistical
-learning*, eq. 7.64): slow modes answer to conditions, fast ones do not.
+over all latents of a mode. What is left of their variance is :math:`s_m^2` less that of the known features' part:
+without that, noisy latents would be pulled to where those of other conditions are. The ridge :math:`\kappa_m`, infinite
+where nothing is gained, is chosen for each mode by leave-one-out errors, which follow from one decomposition (Hastie,
+Tibshirani & Friedman, *The elements of statistical learning*, eq. 7.64): slow modes answer to conditions, fast ones do
+not.
 """
 
 from __future__ import annotations

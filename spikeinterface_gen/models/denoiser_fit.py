@@ -57,16 +57,10 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
         for z, part in zip(encoded, (train, held_out), strict=True)
     )
     if networks.trial_locked:
-        residual = _deviation(x, train)
-        if conditions is not None:
-            residual = residual - torch.tensordot(
-                torch.from_numpy(conditions[1].constant), _responses(x, train, conditions)[0][:, : x.shape[1]], dims=1
-            )
-        maps = np.tile(np.eye(x.shape[2]), (networks.num_bins, 1, 1))
-        maps[: x.shape[1]] = bin_maps(residual.numpy(), train.mask)
+        maps = _maps_to_stationary(x, train, conditions)
         networks.set_bin_maps(maps)
         back = torch.from_numpy(np.linalg.inv(maps).astype(np.float32))
-        x, x_held_out = ((part[..., None, :] @ back[: part.shape[1]])[..., 0, :] for part in (x, x_held_out))
+        x, x_held_out = (torch.einsum("nti,tij->ntj", part, back[: part.shape[1]]) for part in (x, x_held_out))
     padded = nn.functional.pad(x, (0, 0, 0, networks.num_bins - x.shape[1]))
     modes = GaussianModes.estimate(padded, torch.from_numpy(train.num_bins), networks.trial_locked)
     networks.denoiser.set_modes(*modes)
@@ -88,6 +82,17 @@ def _deviation(x: Tensor, counts: SpikeCounts) -> Tensor:
     """Latents x of trials less their mean in each bin; zero beyond the end of a trial."""
     mask = torch.from_numpy(counts.mask)[..., None].float()
     return (x - (x * mask).sum(0) / mask.sum(0).clamp_min(1)) * mask
+
+
+def _maps_to_stationary(
+    x: Tensor, counts: SpikeCounts, conditions: tuple[Conditions, Encoded, Encoded] | None
+) -> np.ndarray:
+    """Maps of bins, of the covariance of latents x that is left when conditions have said what they can."""
+    residual = _deviation(x, counts)
+    if conditions is not None:
+        responses, _ = _responses(x, counts, conditions)
+        residual -= torch.tensordot(torch.from_numpy(conditions[1].constant), responses, dims=1)
+    return bin_maps(residual.numpy(), counts.mask)
 
 
 def _responses(

@@ -41,9 +41,7 @@ def moments(x: np.ndarray) -> Moments:
     return Moments(mean, deviation.T @ deviation / len(x))
 
 
-def transport(
-    source: Moments, target: Moments, max_stretch: float = MAX_STRETCH
-) -> tuple[np.ndarray, np.ndarray]:
+def transport(source: Moments, target: Moments, max_stretch: float = MAX_STRETCH) -> tuple[np.ndarray, np.ndarray]:
     """A, shape (k, k), and b, shape (k,): A x + b has the moments of ``target`` where x has those of ``source``."""
     root = _power(source.covariance, 0.5)
     inverse_root = _power(source.covariance, -0.5)

@@ -182,8 +182,9 @@ class LDNSNetworks(nn.Module):
         self.beyond_map.copy_(torch.from_numpy(latent_map))
 
     def set_bin_maps(self, maps: np.ndarray) -> None:
-        """Store :func:`~spikeinterface_gen.models.stationary.bin_maps` of as many bins as trials have at most."""
-        self.bin_maps.copy_(torch.from_numpy(maps))
+        """Store :func:`~spikeinterface_gen.models.stationary.bin_maps` of the first bins; the others have none."""
+        self.bin_maps.copy_(torch.eye(self.num_latents))
+        self.bin_maps[: len(maps)] = torch.from_numpy(maps)
 
     def unstandardised(self, x: Tensor, *, beyond: bool = False) -> Tensor:
         """Latents of standardised ones, which the denoiser draws, shape (…, bins, latents).
@@ -191,7 +192,7 @@ class LDNSNetworks(nn.Module):
         ``beyond`` says that they are of trials longer than any of the data.
         """
         mean, maps = (self.beyond_mean, self.beyond_map) if beyond else (self.latent_mean, self.maps(x.shape[-2]))
-        return mean + (x[..., None, :] @ maps)[..., 0, :] if maps.ndim == 3 else mean + x @ maps
+        return mean + (torch.einsum("...ti,tij->...tj", x, maps) if maps.ndim == 3 else x @ maps)
 
     def maps(self, num_bins: int) -> Tensor:
         """Derivatives of latents by standardised ones, shape (latents, latents) or (bins, latents, latents)."""
@@ -202,7 +203,7 @@ class LDNSNetworks(nn.Module):
         maps, deviation = self.maps(z.shape[-2]), z - self.latent_mean
         if maps.ndim == 2:
             return torch.linalg.solve(maps, deviation, left=False)
-        return (deviation[..., None, :] @ torch.linalg.inv(maps))[..., 0, :]
+        return torch.einsum("...ti,tij->...tj", deviation, torch.linalg.inv(maps))
 
     def solve(
         self,

@@ -14,10 +14,10 @@ other time is beyond any factor that is safe for a unit of 20 Hz. Both are stabl
 Filters are fitted by penalised likelihood, with λ as offset; λ must come from an encoder that did not see the entries
 to be predicted, since one that saw the spikes has explained them already. Units of a population have much in common:
 the prior of :math:`h_\tau` is Gaussian with the mean and variance that filters have over units, which
-expectation-maximisation finds (empirical Bayes). A slow unit among refractory ones is then taken for one of them, and where
-there is no history, little is found. Expectation-maximisation tells the spikes of
-the two terms apart: of the events of a bin, the share of each in :math:`r_t` is its own. A binary bin that holds a
-spike holds :math:`r / (1 - e^{-r})` events. The factor is kept, and the sum beside it, only where the likelihood of all
+expectation-maximisation finds (empirical Bayes). A slow unit among refractory ones is then taken for one of them, and
+where there is no history, little is found. It tells the spikes of the two terms apart, too: of the events of a bin, the
+share of each in :math:`r_t` is its own. A binary bin that holds a spike holds
+:math:`r / (1 - e^{-r})` events. The factor is kept, and the sum beside it, only where the likelihood of all
 units together gains more than the parameters would of data without history (Akaike's criterion): a little of both in
 every unit, of noise alone, adds up over the population. The biases are then calibrated in free runs on sampled rates: a
 filter fitted on recorded spikes drives its own differently.
@@ -286,9 +286,7 @@ class _Entries:
         """The same, of a unit that does not feel its past."""
         return _Entries(self.rate, self.s, np.zeros(len(self.s), bool), np.zeros((0, 0), np.float32))
 
-    def fitted(
-        self, prior: _Prior, binary: bool, *, excites: bool = False, start: _UnitFit | None = None
-    ) -> _UnitFit:
+    def fitted(self, prior: _Prior, binary: bool, *, excites: bool = False, start: _UnitFit | None = None) -> _UnitFit:
         """Fit of the unit, by Newton steps for b and h and expectation-maximisation for α."""
         K = self.before.shape[1]
         # Without a past there is only the bias to learn from: such entries, the most, enter by their sums.

@@ -1,6 +1,6 @@
 r"""How much of many noisy numbers to believe, found from the numbers themselves (adaptive shrinkage).
 
-Each of the numbers z is signal plus standard normal noise, and the signal a draw from a mixture of Gaussians about zero,
+Each of the numbers z is signal plus standard normal noise, and the signal drawn from a mixture of Gaussians about zero,
 
 .. math::
 
