@@ -66,6 +66,12 @@ def test_of_noise_next_to_nothing_is_learned():
     assert torch.tensordot(features, responses, dims=1).square().mean() < 0.01
 
 
+def test_without_features_there_are_no_responses():
+    x = torch.randn(30, BINS, LATENTS, generator=torch.Generator().manual_seed(0))
+    for part in linear_responses(x, torch.zeros(30, 0), torch.zeros(0, dtype=torch.int64)):
+        assert part.shape == (0, BINS, LATENTS)
+
+
 def conditional():
     """Denoiser of modes of standard deviation 2 about a mean that follows from one feature, which explains half."""
     denoiser = PreconditionedDenoiser(Nothing(), BINS, LATENTS, 2)

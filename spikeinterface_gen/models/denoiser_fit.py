@@ -56,7 +56,7 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
         torch.from_numpy((((z - mean) / sd * part.mask[..., None]) @ axes.T).astype(np.float32))
         for z, part in zip(encoded, (train, held_out), strict=True)
     )
-    if conditions is not None and networks.trial_locked:
+    if networks.trial_locked:
         maps = _maps_to_stationary(x, train, conditions)
         networks.set_bin_maps(maps)
         back = torch.from_numpy(np.linalg.inv(maps).astype(np.float32))
@@ -84,8 +84,15 @@ def _deviation(x: Tensor, counts: SpikeCounts) -> Tensor:
     return (x - (x * mask).sum(0) / mask.sum(0).clamp_min(1)) * mask
 
 
-def _maps_to_stationary(x: Tensor, counts: SpikeCounts, conditions: tuple[Conditions, Encoded, Encoded]) -> np.ndarray:
-    """Maps of bins, of the covariance of latents x that is left when conditions have said what they can."""
+def _maps_to_stationary(
+    x: Tensor, counts: SpikeCounts, conditions: tuple[Conditions, Encoded, Encoded] | None
+) -> np.ndarray:
+    """Maps of bins, of the covariance of latents x that is left when conditions have said what they can.
+
+    Without conditions none: what is gained is how exactly trials follow these, and population counts lose by it.
+    """
+    if conditions is None:
+        return np.tile(np.eye(x.shape[2]), (x.shape[1], 1, 1))
     responses, _ = _responses(x, counts, conditions)
     explained = torch.tensordot(torch.from_numpy(conditions[1].constant), responses, dims=1)
     return bin_maps((_deviation(x, counts) - explained).numpy(), counts.mask)
