@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -30,8 +30,13 @@ class GaussianModes:
 
     def __init__(self, mean: Tensor, sd: Tensor) -> None:
         self.mean_over_time = mean
-        self.mean = cosine_transform(mean if mean.ndim == 3 else mean[None]).view_as(mean)
         self.sd = sd
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """Of the modes. Denoisers, which are called often, have no use for it."""
+        mean = self.mean_over_time
+        return cosine_transform(mean if mean.ndim == 3 else mean[None]).view_as(mean)
 
     @staticmethod
     def estimate(x: Tensor, num_bins: Tensor, trial_locked: bool) -> tuple[Tensor, Tensor]:

@@ -188,7 +188,7 @@ def denoiser_of(
 
 def _modes(networks: LDNSNetworks, trials: range, length: int, encoded: Encoded | None) -> GaussianModes:
     """What the denoiser takes for the modes of trials."""
-    condition = None if encoded is None else _condition(networks, encoded, trials, length)
+    condition = None if encoded is None else (_constant_features(networks, encoded, trials),)
     return networks.denoiser.modes(length, condition)
 
 
@@ -198,17 +198,19 @@ def _noise(networks: LDNSNetworks, seed: int, trials: range, length: int, draw: 
     return torch.from_numpy(noise).to(networks.latent_mean.device)
 
 
+def _constant_features(networks: LDNSNetworks, encoded: Encoded, trials: range) -> Tensor:
+    """Features of trials, unknown beyond those that there are."""
+    constant = encoded.constant[trials.start : trials.stop]
+    padded = np.pad(constant, ((0, len(trials) - len(constant)), (0, 0)))
+    return torch.from_numpy(padded).to(networks.latent_mean.device)
+
+
 def _condition(
-    networks: LDNSNetworks, encoded: Encoded, trials: range, length: int, margin: int = 0
+    networks: LDNSNetworks, encoded: Encoded, trials: range, length: int, margin: int
 ) -> tuple[Tensor, Tensor]:
     """Conditions of trials, unknown beyond those that there are; margins have those of the nearest bin."""
-    chosen = slice(trials.start, trials.stop)
-    constant, varying = encoded.constant[chosen], encoded.varying[chosen, :length]
-    missing = (0, len(trials) - len(constant))
+    varying = encoded.varying[trials.start : trials.stop, :length]
     after = length - margin - varying.shape[1]
-    padded = (
-        np.pad(constant, (missing, (0, 0))),
-        np.pad(np.pad(varying, ((0, 0), (margin, after), (0, 0)), mode="edge"), (missing, (0, 0), (0, 0))),
-    )
-    constant_features, varying_features = (torch.from_numpy(part).to(networks.latent_mean.device) for part in padded)
-    return constant_features, varying_features
+    varying = np.pad(varying, ((0, 0), (margin, after), (0, 0)), mode="edge")
+    padded = np.pad(varying, ((0, len(trials) - len(varying)), (0, 0), (0, 0)))
+    return _constant_features(networks, encoded, trials), torch.from_numpy(padded).to(networks.latent_mean.device)
