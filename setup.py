@@ -43,7 +43,7 @@ setup(
         "scipy>=1.13",
         SPIKEINTERFACE,
         "threadpoolctl>=3.0",
-        "torch>=2.4",
+        "torch>=2.9",
         "tqdm>=4.66",
     ],
     extras_require={

@@ -4,7 +4,8 @@
 
 128 units, 3500 training trials of 256 bins, 500 for early stopping, 1000 for the test. The four metrics of 1000
 generated trials against these are medians over five draws, with the lowest and highest, beside the floor, the median
-over 20 draws of equally many training trials. ``--fitted`` judges the model of such a fit, saved before, for the last
+over 20 draws of equally many training trials. So are the spectra and autocorrelations of latents, drawn and encoded
+from the test trials, whose floor comes with the 95 % band of real against real. ``--fitted`` judges the model of such a fit, saved before, for the last
 of ``--minutes``.
 """
 
@@ -14,12 +15,16 @@ import time
 import numpy as np
 from _record import record
 
-from spikeinterface_gen import LDNS, load_dataset
+from spikeinterface_gen import LDNS, SpikeCounts, load_dataset
+from spikeinterface_gen.models.latent_draws import sample_latents
+from spikeinterface_gen.randomness import uniforms
 from spikeinterface_gen.validation.distances import compare, floors
 
 NUM_DRAWS = 5
 PAPER_SPLIT = (3500, 500, 1000)
 METRICS = ("population_count", "correlation", "isi_mean", "isi_sd")
+NUM_CHOICES = 200
+MAX_LAG_BINS = 64
 
 
 def main() -> None:
@@ -44,13 +49,15 @@ def main() -> None:
             started = time.monotonic()
             model = LDNS().fit(train, validation=validation, seed=0, max_minutes=minutes, progress=False)
             figures["fit_s"] = round(time.monotonic() - started, 1)
-        fits[f"{minutes:g} minutes"] = figures | judged(model, test, true_rates, floor)
+        fits[f"{minutes:g} minutes"] = figures | judged(model, train, test, true_rates, floor)
     if options.save:
         model.save(options.save, overwrite=True)
     record("lorenz", {"data": f"{data.counts}", "split": PAPER_SPLIT, "fits": fits})
 
 
-def judged(model: LDNS, test, true_rates, floor: dict[str, float]) -> dict:
+def judged(
+    model: LDNS, train: SpikeCounts, test: SpikeCounts, true_rates: np.ndarray, floor: dict[str, float]
+) -> dict:
     model.sample(64, seed=0)  # The first draw of a process takes longer.
     started = time.monotonic()
     draws = [model.sample(len(test), seed=seed) for seed in range(1, NUM_DRAWS + 1)]
@@ -73,8 +80,57 @@ def judged(model: LDNS, test, true_rates, floor: dict[str, float]) -> dict:
             }
             for name, values in ratios.items()
         },
+        "latents": latent_distances(model, train, test),
         "stage_metrics": model.stage_metrics_.round(3).to_dict("index"),
     }
+
+
+def latent_distances(model: LDNS, train: SpikeCounts, test: SpikeCounts) -> dict:
+    """Spectra and autocorrelations of drawn latents against those of encoded test trials, and what training trials do.
+
+    The distance of spectra is the root mean square over frequencies and latents of the logarithm of their ratio, in dB.
+    """
+    networks = model.networks_
+    encoded = {name: networks.encode(part.counts) for name, part in (("train", train), ("test", test))}
+    mean, sd = encoded["train"].mean(axis=(0, 1)), encoded["train"].std(axis=(0, 1))
+    powers = {name: spectra((z - mean) / sd) for name, z in encoded.items()}
+    reference = latent_statistics(powers["test"].mean(axis=0))
+
+    def apart(power: np.ndarray) -> list[float]:
+        found = latent_statistics(power.mean(axis=0))
+        return [float(np.sqrt(np.square(a - b).mean())) for a, b in zip(found, reference, strict=True)]
+
+    draws = [
+        np.concatenate(list(sample_latents(networks, np.asarray(test.num_bins), seed)))
+        for seed in range(1, NUM_DRAWS + 1)
+    ]
+    drawn = np.median([apart(spectra((z - mean) / sd)) for z in draws], axis=0)
+    chosen = [
+        np.argsort(uniforms(0, "benchmark latents", choice, (len(train),)))[: len(test)]
+        for choice in range(NUM_CHOICES)
+    ]
+    real = np.array([apart(powers["train"][which]) for which in chosen])
+    return {
+        name: {
+            "drawn": round(float(value), 4),
+            "floor": round(float(np.median(column)), 4),
+            "band": [round(float(q), 4) for q in np.quantile(column, [0.025, 0.975])],
+        }
+        for name, value, column in zip(("spectrum, dB", "autocorrelation"), drawn, real.T, strict=True)
+    }
+
+
+def spectra(z: np.ndarray) -> np.ndarray:
+    """Power of each trial, zero-padded so that autocovariances follow from it, shape (trials, frequencies, latents)."""
+    return np.square(np.abs(np.fft.rfft(z, 2 * z.shape[1], axis=1))).astype(np.float32) / z.shape[1]
+
+
+def latent_statistics(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Spectrum in dB and autocorrelation up to ``MAX_LAG_BINS`` of a mean power, shape (frequencies, latents)."""
+    num_bins = len(power) - 1
+    covariance = np.fft.irfft(power, axis=0)[: MAX_LAG_BINS + 1]
+    covariance /= 1 - np.arange(len(covariance))[:, None] / num_bins
+    return 10 * np.log10(power), covariance[1:] / covariance[0]
 
 
 def r_squared(true: np.ndarray, estimated: np.ndarray) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import lightning
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from spikeinterface_gen.io import read_tensors, write_tensors
-from spikeinterface_gen.nn.ssm import StateSpace
+from spikeinterface_gen.optimizer import DenseMuon
 from spikeinterface_gen.training import StageReport, StageSettings, Task, step_generator
 
 __all__ = ["StageModule", "Steps"]
@@ -85,23 +85,14 @@ class StageModule(lightning.LightningModule):
     # ---- Lightning's hooks ---------------------------------------------------------------------
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        dynamics = [p for m in self.task.network.modules() if isinstance(m, StateSpace) for p in m.dynamics()]
-        known = {id(p) for p in dynamics}
-        others = [p for p in self.task.network.parameters() if id(p) not in known]
-        decay = self.settings.weight_decay
-        groups = [
-            {"params": dynamics, "weight_decay": 0.0, "share": 0.3},
-            {"params": [p for p in others if p.ndim > 1], "weight_decay": decay, "share": 1.0},
-            {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0, "share": 1.0},
-        ]
-        return torch.optim.AdamW(groups, lr=self.settings.learning_rate, betas=(0.9, 0.98), fused=True)
+        return DenseMuon(self.task.network, self.settings.learning_rate, self.settings.weight_decay)
 
     def on_train_start(self) -> None:
         self.average.to(self.device)
         self.best.to(self.device)
         self.task.network.train()
         if self._optimizer_state is not None:
-            _load_optimizer(self.trainer.optimizers[0], self._optimizer_state)
+            _load_optimizer(self._optimizer, self._optimizer_state)
             self._optimizer_state = None
         self._bar = tqdm(
             desc=self.task.name,
@@ -125,8 +116,7 @@ class StageModule(lightning.LightningModule):
         rate = self.settings.learning_rate * self.settings.share(
             self.report.steps, self.report.progress(self.report.steps)
         )
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate * group["share"]
+        self._optimizer.set_rate(rate)
         return None
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
@@ -189,6 +179,10 @@ class StageModule(lightning.LightningModule):
             self._schedule(self._agreed(max(self.report.steps, min(self.settings.max_steps, affordable))))
             self._looked = (time.monotonic(), self.report.steps)
 
+    @property
+    def _optimizer(self) -> DenseMuon:
+        return cast(DenseMuon, self.trainer.optimizers[0])
+
     def _schedule(self, length: int) -> None:
         self.report.plan(length)
         if self._bar is not None:
@@ -243,7 +237,7 @@ class StageModule(lightning.LightningModule):
         tensors = {f"average.{name}": value for name, value in self.average.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.state_dict().items()}
         tensors |= {f"network.{name}": value for name, value in self.task.network.state_dict().items()}
-        tensors |= _optimizer_tensors(self.trainer.optimizers[0])
+        tensors |= _optimizer_tensors(self._optimizer)
         if self._recent:
             tensors["recent"] = torch.stack(self._recent)
         state = {

@@ -28,7 +28,7 @@ class StageSettings:
     max_steps : int
         Steps if time allows and the held-out loss goes on falling.
     learning_rate, weight_decay : float
-        Of AdamW. The dynamics of state-space layers get a third of the rate and no decay.
+        Of :class:`~spikeinterface_gen.optimizer.DenseMuon`.
     warmup : int
         Steps of linear increase; a cosine to ``final_share`` of the rate follows.
     ema_decay : float

@@ -164,7 +164,7 @@ def test_a_start_helps_where_trials_and_steps_are_few(earlier):
     counts = session(150, units=20, seed=11)
     few, held_out = counts[:25], counts[25:]
     before = earlier.sha256()
-    options = {"validation": held_out, "num_steps": 20, "progress": False}
+    options = {"validation": held_out, "num_steps": 40, "progress": False}
     fresh = LDNS(4, **SMALL).fit(few, **options)
     tuned = LDNS(**SMALL).fit(few, start_from=earlier, **options)
     gain = {

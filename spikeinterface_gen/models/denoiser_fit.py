@@ -131,7 +131,7 @@ def _denoiser_stage(train: SpikeCounts, channels: int) -> StageSettings:
     num_parts = Population.of(train, train.max_bins).num_parts
     steps = int(np.clip(PASSES * num_parts / _batch_size(train), 800, 12000))
     # The wider the network, the shorter its steps.
-    rate = 7e-3 * np.sqrt(128 / channels)
+    rate = 1e-2 * np.sqrt(128 / channels)
     return StageSettings(max_steps=steps, learning_rate=rate, evaluate_every=100, patience=8)
 
 
