@@ -5,8 +5,8 @@
 128 units, 3500 training trials of 256 bins, 500 for early stopping, 1000 for the test. The four metrics of 1000
 generated trials against these are medians over five draws, with the lowest and highest, beside the floor, the median
 over 20 draws of equally many training trials. So are the spectra and autocorrelations of latents, drawn and encoded
-from the test trials, whose floor comes with the 95 % band of real against real. ``--fitted`` judges the model of such a fit, saved before, for the last
-of ``--minutes``.
+from the test trials; their floor comes with the 95 % band of real against real. ``--fitted`` judges the model of such
+a fit, saved before, for the last of ``--minutes``.
 """
 
 import argparse
@@ -55,9 +55,7 @@ def main() -> None:
     record("lorenz", {"data": f"{data.counts}", "split": PAPER_SPLIT, "fits": fits})
 
 
-def judged(
-    model: LDNS, train: SpikeCounts, test: SpikeCounts, true_rates: np.ndarray, floor: dict[str, float]
-) -> dict:
+def judged(model: LDNS, train: SpikeCounts, test: SpikeCounts, true_rates: np.ndarray, floor: dict[str, float]) -> dict:
     model.sample(64, seed=0)  # The first draw of a process takes longer.
     started = time.monotonic()
     draws = [model.sample(len(test), seed=seed) for seed in range(1, NUM_DRAWS + 1)]

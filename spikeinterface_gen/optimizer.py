@@ -5,9 +5,9 @@ Muon replaces the momentum M of the gradient of a weight matrix by the nearest m
 .. math:: W \leftarrow W - \eta\, (0.2 \sqrt{\max(m, n)}\; U V^\top + \omega W), \qquad M = U S V^\top ,
 
 so that directions which the gradient says little of, rare ones, are learned as fast as the others. The factor gives
-its steps the size of AdamW's, so that both have the same rates η and decays ω. With AdamW alone, the held-out loss of the
-denoiser stands still for some five hundred steps on a recorded population, and takes two to three times as long to where
-Muon leads.
+its steps the size of AdamW's, so that both have the same rates η and decays ω. With AdamW alone, the held-out loss of
+the denoiser of a simulated motor cortex stands still for five hundred steps, and takes twice to three times as long to
+where Muon leads.
 
 References
 ----------

@@ -126,15 +126,6 @@ def test_new_conditions_begin_without_effect(earlier):
     )
 
 
-def test_what_makes_latents_stationary_goes_with_the_conditions():
-    side = np.array(["left", "right"])[np.arange(60) % 2]
-    conditional = LDNS(**SMALL).fit(session(covariates={"side": side}), covariates=["side"], **QUICK)
-    identity = torch.eye(conditional.networks_.num_latents).expand_as(conditional.networks_.bin_maps)
-    assert not torch.allclose(conditional.networks_.bin_maps, identity, atol=1e-3)
-    plain = LDNS(**SMALL).fit(session(seed=3), start_from=conditional, **QUICK)
-    torch.testing.assert_close(plain.networks_.bin_maps, identity)
-
-
 def test_the_time_of_another_session_is_another():
     timed, later = (session(t_starts_s=np.arange(60.0) * (k + 1)) for k in range(2))
     model = LDNS(**SMALL).fit(timed, **QUICK)

@@ -151,10 +151,10 @@ def _likelihood(networks: LDNSNetworks, s: Tensor, known: Tensor) -> Callable[[T
     decoder = networks.autoencoder.decoder
 
     def likelihood(x: Tensor) -> tuple[Tensor, Tensor]:
-        z, maps = networks.unstandardised(x), networks.maps(x.shape[1])
+        z = networks.unstandardised(x)
         columns = []
         for k in range(x.shape[-1]):
-            tangent = maps[..., k, :].expand_as(z)
+            tangent = networks.latent_map[k].expand_as(z)
             log_rate, *column = torch.func.jvp(decoder, (z,), (tangent,))
             columns += column
         slopes = torch.stack(columns, dim=-1)

@@ -15,7 +15,6 @@ from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, fit_solver
 from spikeinterface_gen.models.latent_moments import moments
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
 from spikeinterface_gen.models.population import Population
-from spikeinterface_gen.models.stationary import bin_maps
 from spikeinterface_gen.models.tasks import DenoiserTask
 from spikeinterface_gen.training import StageReport, StageSettings
 
@@ -56,11 +55,6 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
         torch.from_numpy((((z - mean) / sd * part.mask[..., None]) @ axes.T).astype(np.float32))
         for z, part in zip(encoded, (train, held_out), strict=True)
     )
-    if networks.trial_locked:
-        maps = _maps_to_stationary(x, train, conditions)
-        networks.set_bin_maps(maps)
-        back = torch.from_numpy(np.linalg.inv(maps).astype(np.float32))
-        x, x_held_out = (torch.einsum("nti,tij->ntj", part, back[: part.shape[1]]) for part in (x, x_held_out))
     padded = nn.functional.pad(x, (0, 0, 0, networks.num_bins - x.shape[1]))
     modes = GaussianModes.estimate(padded, torch.from_numpy(train.num_bins), networks.trial_locked)
     networks.denoiser.set_modes(*modes)
@@ -78,34 +72,15 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
     )
 
 
-def _deviation(x: Tensor, counts: SpikeCounts) -> Tensor:
-    """Latents x of trials less their mean in each bin; zero beyond the end of a trial."""
-    mask = torch.from_numpy(counts.mask)[..., None].float()
-    return (x - (x * mask).sum(0) / mask.sum(0).clamp_min(1)) * mask
-
-
-def _maps_to_stationary(
-    x: Tensor, counts: SpikeCounts, conditions: tuple[Conditions, Encoded, Encoded] | None
-) -> np.ndarray:
-    """Maps of bins, of the covariance of latents x that is left when conditions have said what they can.
-
-    Without conditions none: what is gained is how exactly trials follow these, and population counts lose by it.
-    """
-    if conditions is None:
-        return np.tile(np.eye(x.shape[2]), (x.shape[1], 1, 1))
-    responses, _ = _responses(x, counts, conditions)
-    explained = torch.tensordot(torch.from_numpy(conditions[1].constant), responses, dims=1)
-    return bin_maps((_deviation(x, counts) - explained).numpy(), counts.mask)
-
-
 def _responses(
-    x: Tensor, counts: SpikeCounts, conditions: tuple[Conditions, Encoded, Encoded], num_bins: int | None = None
+    x: Tensor, counts: SpikeCounts, conditions: tuple[Conditions, Encoded, Encoded], num_bins: int
 ) -> tuple[Tensor, Tensor]:
-    """Linear responses of latents x, over so many bins."""
-    padding = (num_bins or x.shape[1]) - x.shape[1]
+    """Linear responses of latents x of trials, over so many bins."""
+    mask = torch.from_numpy(counts.mask)[..., None].float()
+    deviation = (x - (x * mask).sum(0) / mask.sum(0).clamp_min(1)) * mask
     known, encoded, _ = conditions
     return linear_responses(
-        nn.functional.pad(_deviation(x, counts), (0, 0, 0, padding)),
+        nn.functional.pad(deviation, (0, 0, 0, num_bins - x.shape[1])),
         torch.from_numpy(encoded.constant),
         torch.from_numpy(known.says_known),
     )

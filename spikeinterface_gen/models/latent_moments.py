@@ -41,13 +41,13 @@ def moments(x: np.ndarray) -> Moments:
     return Moments(mean, deviation.T @ deviation / len(x))
 
 
-def transport(source: Moments, target: Moments, max_stretch: float = MAX_STRETCH) -> tuple[np.ndarray, np.ndarray]:
+def transport(source: Moments, target: Moments) -> tuple[np.ndarray, np.ndarray]:
     """A, shape (k, k), and b, shape (k,): A x + b has the moments of ``target`` where x has those of ``source``."""
     root = _power(source.covariance, 0.5)
     inverse_root = _power(source.covariance, -0.5)
     A = inverse_root @ _power(root @ target.covariance @ root, 0.5) @ inverse_root
     stretch, directions = np.linalg.eigh((A + A.T) / 2)
-    A = (directions * np.clip(stretch, 1 / max_stretch, max_stretch)) @ directions.T
+    A = (directions * np.clip(stretch, 1 / MAX_STRETCH, MAX_STRETCH)) @ directions.T
     return A, target.mean - A @ source.mean
 
 

@@ -55,7 +55,6 @@ class LDNSNetworks(nn.Module):
 
     latent_mean: Tensor
     latent_map: Tensor
-    bin_maps: Tensor
     beyond_mean: Tensor
     beyond_map: Tensor
     solver_weights: Tensor
@@ -116,9 +115,7 @@ class LDNSNetworks(nn.Module):
         )
         self.register_buffer("latent_mean", torch.zeros(num_latents))
         self.register_buffer("latent_map", torch.eye(num_latents))
-        if trial_locked:
-            self.register_buffer("bin_maps", torch.eye(num_latents).repeat(num_bins, 1, 1))
-        else:
+        if not trial_locked:
             self.register_buffer("beyond_mean", torch.zeros(num_latents))
             self.register_buffer("beyond_map", torch.eye(num_latents))
         self.register_buffer("solver_weights", torch.eye(1, NUM_WEIGHTS).repeat(DEFAULT_STEPS["modal"], 1))
@@ -181,29 +178,16 @@ class LDNSNetworks(nn.Module):
         self.beyond_mean.copy_(torch.from_numpy(mean))
         self.beyond_map.copy_(torch.from_numpy(latent_map))
 
-    def set_bin_maps(self, maps: np.ndarray) -> None:
-        """Store :func:`~spikeinterface_gen.models.stationary.bin_maps` of the first bins; the others have none."""
-        self.bin_maps.copy_(torch.eye(self.num_latents))
-        self.bin_maps[: len(maps)] = torch.from_numpy(maps)
-
     def unstandardised(self, x: Tensor, *, beyond: bool = False) -> Tensor:
-        """Latents of standardised ones, which the denoiser draws, shape (…, bins, latents).
+        """Latents of standardised ones, which the denoiser draws, shape (…, latents).
 
         ``beyond`` says that they are of trials longer than any of the data.
         """
-        mean, maps = (self.beyond_mean, self.beyond_map) if beyond else (self.latent_mean, self.maps(x.shape[-2]))
-        return mean + (torch.einsum("...ti,tij->...tj", x, maps) if maps.ndim == 3 else x @ maps)
-
-    def maps(self, num_bins: int) -> Tensor:
-        """Derivatives of latents by standardised ones, shape (latents, latents) or (bins, latents, latents)."""
-        return self.bin_maps[:num_bins] @ self.latent_map if self.trial_locked else self.latent_map
+        return self.beyond_mean + x @ self.beyond_map if beyond else self.latent_mean + x @ self.latent_map
 
     def standardised(self, z: Tensor) -> Tensor:
-        """What :meth:`unstandardised` makes z of, shape (…, bins, latents)."""
-        maps, deviation = self.maps(z.shape[-2]), z - self.latent_mean
-        if maps.ndim == 2:
-            return torch.linalg.solve(maps, deviation, left=False)
-        return torch.einsum("...ti,tij->...tj", deviation, torch.linalg.inv(maps))
+        """What :meth:`unstandardised` makes z of, shape (…, latents)."""
+        return torch.linalg.solve(self.latent_map, z - self.latent_mean, left=False)
 
     def solve(
         self,

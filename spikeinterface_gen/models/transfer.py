@@ -12,7 +12,7 @@ outlet, unit by unit     for the same units; others begin as in any fit, at the 
 axes of the latents      always; the denoiser is told the latents along them
 denoiser                 where its tokens have as many bins
 its modes                where trials have as many, until they are estimated for its training; with what conditions
-                         do to them, where covariates are the same, and what makes latents stationary
+                         do to them, where covariates are the same
 its positions            where both are locked to trials of as many tokens
 its conditions           where covariates are the same; others, and trial time, begin without effect
 history, synchrony       never: they are fitted last, to what is there then
@@ -156,8 +156,6 @@ class Start:
         if networks.denoiser.mode_sd.shape == self.networks.denoiser.mode_sd.shape:
             networks.denoiser.set_modes(self.networks.denoiser.mode_mean, self.networks.denoiser.mode_sd)
             _carry_over_responses(self.networks, networks)
-            if networks.trial_locked and self.networks.trial_locked:
-                networks.bin_maps.copy_(self.networks.bin_maps)
         _carry_over_denoiser(
             _denoiser(self.networks), _denoiser(networks), self.networks.conditions, networks.conditions
         )
