@@ -118,6 +118,7 @@ def _autoencoder_task(
         bernoulli_nll if networks.binary else poisson_nll,
         name=name,
         dropout_range=model_settings["dropout_range"],
+        hidden_run=max(1, networks.history_filters.shape[1]),
         l2_penalty=model_settings["l2_penalty"],
         smoothness_penalty=model_settings["smoothness_penalty"],
         batch_size=_batch_size(train),

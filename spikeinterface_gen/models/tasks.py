@@ -26,9 +26,11 @@ class AutoencoderTask(Task):
     r"""Predict spikes from other spikes of the same trial (coordinated dropout).
 
     A random part of the entries (trial, bin, unit) is hidden from the encoder and the rest scaled up to make up for
-    it; the likelihood counts on the hidden entries alone, so that copying a spike never pays. The hidden share is drawn
-    for each trial from ``dropout_range``: an encoder that has met many shares is at ease with none hidden, which is
-    how it is used. With latents z,
+    it; the likelihood counts on the hidden entries alone, so that copying a spike never pays. Entries of a unit are
+    hidden in runs of ``hidden_run`` bins, as long as spike history reaches: what its spikes say of those just before
+    and after, in bursts and refractory periods, is left to the history, and latents to what units share. The hidden
+    share is drawn for each trial from ``dropout_range``: an encoder that has met many shares is at ease with none
+    hidden, which is how it is used. With latents z,
 
     .. math::
 
@@ -58,6 +60,7 @@ class AutoencoderTask(Task):
         *,
         name: str,
         dropout_range: tuple[float, float],
+        hidden_run: int,
         l2_penalty: float,
         smoothness_penalty: float,
         batch_size: int,
@@ -68,6 +71,7 @@ class AutoencoderTask(Task):
         self.network = network
         self.nll = nll
         self.dropout_range = dropout_range
+        self.hidden_run = hidden_run
         self.l2_penalty = l2_penalty
         self.smoothness_penalty = smoothness_penalty
         self.batch_size = batch_size
@@ -99,7 +103,7 @@ class AutoencoderTask(Task):
         s = counts.float()
         low, high = self.dropout_range
         share = low + (high - low) * torch.rand(len(s), 1, 1, generator=generator, device=s.device)
-        hidden = (torch.rand(s.shape, generator=generator, device=s.device) < share).float()
+        hidden = _runs(s.shape, share, self.hidden_run, generator).float()
         log_expected, z = network(s * (1 - hidden) / (1 - share), mask)
         log_expected, z = log_expected.float(), z.float()
         counted = hidden if mask is None else hidden * mask
@@ -222,6 +226,16 @@ def _stratified(size: int, generator: torch.Generator) -> Tensor:
     steps = torch.arange(size, device=generator.device)
     u = (steps + torch.rand(size, generator=generator, device=generator.device)) / size
     return u.clamp(1e-4, 1 - 1e-4)
+
+
+def _runs(shape: torch.Size, share: Tensor, run: int, generator: torch.Generator) -> Tensor:
+    """A random ``share`` of the entries, shape (trials, bins, units), in runs of so many bins that begin anywhere."""
+    trials, bins, units = shape
+    device = share.device
+    begun = torch.randint(run, (trials, 1), generator=generator, device=device)
+    number = (torch.arange(bins, device=device) + begun) // run
+    chosen = torch.rand((trials, (bins - 1) // run + 2, units), generator=generator, device=device) < share
+    return chosen.gather(1, number[..., None].expand(shape))
 
 
 def _roughness(z: Tensor, mask: Tensor | None) -> Tensor:
