@@ -70,7 +70,7 @@ class LDNS(LDNSUses, GenerativeModel):
     observation : {"auto", "poisson", "bernoulli"}
         Distribution of counts. "auto" takes Bernoulli where no bin holds two spikes.
     history_bins : int
-        Bins over which a unit feels its own spikes; 0 for none.
+        Bins over which a unit feels its own spikes; 0 for none. Entries are hidden from the encoder in runs as long.
     dropout_range : tuple of float
         Smallest and largest share of entries hidden from the encoder in training.
     l2_penalty, smoothness_penalty : float
