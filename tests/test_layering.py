@@ -8,7 +8,18 @@ PACKAGE = "spikeinterface_gen"
 ROOT = Path(__file__).parent.parent / PACKAGE
 
 # The only places that may know torch: what learns, what draws counts from what was learned.
-MAY_USE_TORCH = ("nn", "diffusion", "models", "devices", "optimizer", "stage", "trainer", "training", "io", "observation")
+MAY_USE_TORCH = (
+    "nn",
+    "diffusion",
+    "models",
+    "devices",
+    "optimizer",
+    "stage",
+    "trainer",
+    "training",
+    "io",
+    "observation",
+)
 # Turning spikes into other things, looking at them and reading them from disk starts without a model.
 WITHOUT_MODELS = (
     "convert",
