@@ -76,7 +76,7 @@ class DenseMuon(torch.optim.Optimizer):
             group["lr"] = rate * group["share"]
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step; ``closure`` computes the gradients, and what is returned."""
         loss = None
         if closure is not None:
