@@ -22,6 +22,7 @@ from spikeinterface_gen import LDNS, load_dataset, load_model
 from spikeinterface_gen.models import denoiser_fit, ldns_fit
 from spikeinterface_gen.models.ldns_networks import build_networks
 from spikeinterface_gen.models.population import Population
+from spikeinterface_gen.optimizer import DenseMuon
 from spikeinterface_gen.training import step_generator
 
 UNITS, BINS, TRAINING_TRIALS = 128, 256, 3500
@@ -120,7 +121,7 @@ def ours() -> dict[str, tuple[Callable[[], object], int]]:
     model = load_model("lorenz")
 
     def step_of(task) -> Callable[[], None]:
-        optimizer = torch.optim.AdamW(task.network.parameters(), lr=1e-3, fused=True)
+        optimizer = DenseMuon(task.network, learning_rate=1e-3, weight_decay=0.01)
         generator = step_generator(0, task.name, 0, torch.device("cpu"))
 
         def step() -> None:
