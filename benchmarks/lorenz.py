@@ -16,7 +16,6 @@ import numpy as np
 from _record import record
 
 from spikeinterface_gen import LDNS, SpikeCounts, load_dataset
-from spikeinterface_gen.models.latent_draws import sample_latents
 from spikeinterface_gen.randomness import uniforms
 from spikeinterface_gen.validation.distances import compare, floors
 
@@ -88,8 +87,7 @@ def latent_distances(model: LDNS, train: SpikeCounts, test: SpikeCounts) -> dict
 
     The distance of spectra is the root mean square over frequencies and latents of the logarithm of their ratio, in dB.
     """
-    networks = model.networks_
-    encoded = {name: networks.encode(part.counts) for name, part in (("train", train), ("test", test))}
+    encoded = {name: model.encode(part) for name, part in (("train", train), ("test", test))}
     mean, sd = encoded["train"].mean(axis=(0, 1)), encoded["train"].std(axis=(0, 1))
     powers = {name: spectra((z - mean) / sd) for name, z in encoded.items()}
     reference = latent_statistics(powers["test"].mean(axis=0))
@@ -98,10 +96,7 @@ def latent_distances(model: LDNS, train: SpikeCounts, test: SpikeCounts) -> dict
         found = latent_statistics(power.mean(axis=0))
         return [float(np.sqrt(np.square(a - b).mean())) for a, b in zip(found, reference, strict=True)]
 
-    draws = [
-        np.concatenate(list(sample_latents(networks, np.asarray(test.num_bins), seed)))
-        for seed in range(1, NUM_DRAWS + 1)
-    ]
+    draws = (model.sample_latents(len(test), seed=seed) for seed in range(1, NUM_DRAWS + 1))
     drawn = np.median([apart(spectra((z - mean) / sd)) for z in draws], axis=0)
     chosen = [
         np.argsort(uniforms(0, "benchmark latents", choice, (len(train),)))[: len(test)]

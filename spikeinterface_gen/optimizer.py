@@ -69,6 +69,7 @@ class DenseMuon(torch.optim.Optimizer):
         super().__init__([group for part in self._parts for group in part.param_groups], {})
         for part in self._parts:
             part.state = self.state
+        self.set_rate(learning_rate)
 
     def set_rate(self, rate: float) -> None:
         """Set the learning rate, of which each group takes its share."""
