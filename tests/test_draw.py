@@ -139,3 +139,13 @@ def test_survival_ends_where_rounding_would_not():
     assert len(levels) < 1000
     assert (np.diff(levels, axis=0) <= 0).all()
     assert levels[-1].max() < 1e-6
+
+
+def test_counts_of_a_mean_have_that_mean():
+    # Poisson, slots, and gains of further spikes: r of the mean is the inverse of the mean of r.
+    gains = np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [0.3, 2.0, 0.5]])
+    dispersion = Dispersion(np.array([np.inf, 2.0, 5.0]), gains)
+    mean = np.geomspace(1e-5, 1.5, 60)[:, None] * np.ones(3)
+    np.testing.assert_allclose(dispersion.mean(dispersion.of_mean(mean)), mean, rtol=2e-3)
+    # No bin of two slots holds more than two.
+    assert np.isfinite(dispersion.of_mean(np.full((1, 3), 7.0))).all()

@@ -4,16 +4,29 @@ import numpy as np
 import pytest
 
 from spikeinterface_gen.observation.dispersion import Dispersion
-from spikeinterface_gen.observation.history import MAX_LOG_GAIN, SpikeHistory, calibrate, fit_history
+from spikeinterface_gen.observation.history import SpikeHistory, calibrate
+from spikeinterface_gen.observation.history_fit import fit_history
 from spikeinterface_gen.observation.likelihood import bernoulli_nll, poisson_nll
+from spikeinterface_gen.observation.own_rates import MAX_LOG_GAIN
 from spikeinterface_gen.randomness import uniforms
 
 FILTERS = np.array([[-2.0, -1.0, 0.0], [0.6, 0.3, 0.0], [0.0, 0.0, 0.0]])
-NO_BURSTS = np.zeros((3, 3))
 
 
 def draws(trials, bins, units, seed=0):
     return np.stack([uniforms(seed, "test", t, (bins, units)) for t in range(trials)])
+
+
+def history(filters, excitation=None, bias=None, ratio=1.0, binary=False):
+    units = len(filters)
+    return SpikeHistory(
+        filters,
+        np.zeros(filters.shape) if excitation is None else excitation,
+        np.zeros(units) if bias is None else bias,
+        np.full(units, ratio),
+        Dispersion.of_slots(np.full(units, 1.0 if binary else np.inf)),
+        binary,
+    )
 
 
 def after_a_spike(history, rate):
@@ -23,9 +36,7 @@ def after_a_spike(history, rate):
 
 @pytest.mark.parametrize("binary", [False, True])
 def test_known_filters_are_found_again(binary):
-    true = SpikeHistory(
-        FILTERS, NO_BURSTS, np.array([0.1, -0.2, 0.0]), Dispersion.of_slots(np.full(3, 1.0 if binary else np.inf))
-    )
+    true = history(FILTERS, bias=np.array([0.1, -0.2, 0.0]), binary=binary)
     rates = 0.15 * np.exp(0.5 * np.sin(np.arange(100) / 9.0))[None, :, None] * np.ones((300, 1, 3))
     counts, _ = true.simulate(rates, draws(300, 103, 3))
     predicted = np.ones(counts.shape, bool)
@@ -39,7 +50,7 @@ def test_known_filters_are_found_again(binary):
 def test_a_slow_unit_is_taken_for_one_of_its_population():
     # 100 spikes, of which one in the bin after another would be chance: by itself it says next to nothing.
     filters = np.tile([-3.0, -0.5, 0.0], (31, 1))
-    true = SpikeHistory(filters, np.zeros((31, 3)), np.zeros(31), Dispersion.of_slots(np.full(31, np.inf)))
+    true = history(filters)
     rates = np.full((100, 100, 31), 0.12)
     rates[:, :, 0] = 0.01
     counts, _ = true.simulate(rates, draws(100, 103, 31))
@@ -56,11 +67,10 @@ def test_a_slow_unit_is_taken_for_one_of_its_population():
 def test_bursts_of_a_slow_unit_are_found_again(binary):
     # A spike brings on 0.6 others, in a unit that fires in one bin of a hundred by itself: no factor could.
     alpha = np.array([[0.4, 0.2, 0.0]])
-    true = SpikeHistory(
-        np.zeros((1, 3)), alpha, np.zeros(1), Dispersion.of_slots(np.full(1, 1.0 if binary else np.inf))
-    )
-    rates = np.full((400, 200, 1), 0.01)
+    true = history(np.zeros((1, 3)), alpha, binary=binary)
+    rates = np.full((400, 200, 1), 0.01 / 0.4)
     counts, _ = true.simulate(rates, draws(400, 203, 1))
+    # Of 2000 spikes, in bursts of 2.5 on average: a standard error of 5 %. Bins that hold several events lose some.
     assert counts.mean() == pytest.approx(0.01 / 0.4, rel=0.15 if not binary else 0.3)
     fitted, _ = fit_history(rates, counts, np.ones(counts.shape, bool), 3, binary)
     np.testing.assert_allclose(after_a_spike(fitted, 0.01), after_a_spike(true, 0.01), atol=0.05)
@@ -79,10 +89,10 @@ def test_excitation_never_runs_away():
 
 def test_entries_that_are_not_predicted_do_not_matter():
     rates = np.full((40, 30, 2), 0.2)
-    true = SpikeHistory(np.full((2, 2), -3.0), np.zeros((2, 2)), np.zeros(2), Dispersion.of_slots(np.full(2, np.inf)))
+    true = history(np.full((2, 2), -3.0))
     counts, _ = true.simulate(rates, draws(40, 32, 2))
     predicted = np.ones(counts.shape, bool)
-    predicted[:, :, 1] = np.arange(30) % 3 > 0
+    predicted[::2, 20:] = False  # Trials of another length.
     changed = rates.copy()
     changed[~predicted] = 7.0
     a, b = (fit_history(r, counts, predicted, 2, False)[0] for r in (rates, changed))
@@ -102,10 +112,9 @@ def test_data_without_history_get_none():
 
 
 def test_calibrated_means_are_right_within_a_percent():
-    history = SpikeHistory(FILTERS, NO_BURSTS, np.zeros(3), Dispersion.of_slots(np.full(3, np.inf)))
     rates = np.full((2000, 100, 3), 0.2)
     target = np.array([0.2, 0.2, 0.25])
-    calibrated = calibrate(history, rates, draws(2000, 103, 3), target, np.ones((2000, 100), bool))
+    calibrated = calibrate(history(FILTERS), rates, draws(2000, 103, 3), target, np.ones((2000, 100), bool))
     counts, expected = calibrated.simulate(rates, draws(2000, 103, 3, seed=1))
     np.testing.assert_allclose(expected.mean((0, 1)), target, rtol=0.01)
     # The draws themselves, within four standard errors (history widens them a little).
@@ -114,11 +123,9 @@ def test_calibrated_means_are_right_within_a_percent():
 
 def test_calibration_leaves_refractoriness():
     # Rates far below their target are raised by the bias, which must not push the filters out of effect.
-    history = SpikeHistory(
-        np.array([[-1.5, 0.0]]), np.zeros((1, 2)), np.zeros(1), Dispersion.of_slots(np.full(1, np.inf))
-    )
     rates = np.full((500, 60, 1), 0.05)
-    calibrated = calibrate(history, rates, draws(500, 62, 1), np.full(1, 0.2), np.ones((500, 60), bool))
+    refractory = history(np.array([[-1.5, 0.0]]))
+    calibrated = calibrate(refractory, rates, draws(500, 62, 1), np.full(1, 0.2), np.ones((500, 60), bool))
     counts, expected = calibrated.simulate(rates, draws(500, 62, 1, seed=1))
     assert expected.mean() == pytest.approx(0.2, rel=0.02)
     after = expected[:, 1:][counts[:, :-1] > 0].mean() / expected[:, 1:][counts[:, :-1] == 0].mean()
@@ -126,9 +133,7 @@ def test_calibration_leaves_refractoriness():
 
 
 def test_free_runs_stay_bounded_for_ten_thousand_bins():
-    explosive = SpikeHistory(
-        np.full((4, 10), 0.8), np.zeros((4, 10)), np.zeros(4), Dispersion.of_slots(np.full(4, np.inf))
-    )
+    explosive = history(np.full((4, 10), 0.8))
     counts, expected = explosive.simulate(np.full((1, 10_000, 4), 0.1), draws(1, 10_010, 4))
     assert expected.max() <= 0.1 * np.exp(MAX_LOG_GAIN) + 1e-6
     thousands = counts.reshape(10, 1000, 4).sum(axis=(1, 2))
@@ -136,24 +141,46 @@ def test_free_runs_stay_bounded_for_ten_thousand_bins():
 
 
 def test_trials_begin_as_they_go_on():
-    counts, _ = SpikeHistory(FILTERS[:1], NO_BURSTS[:1], np.zeros(1), Dispersion.of_slots(np.full(1, np.inf))).simulate(
-        np.full((20_000, 8, 1), 0.3), draws(20_000, 11, 1)
-    )
+    counts, _ = history(FILTERS[:1]).simulate(np.full((20_000, 8, 1), 0.3), draws(20_000, 11, 1))
     means = counts.mean(axis=(0, 2))
     assert abs(means[0] - means[4:].mean()) < 4 * (0.2 / 20_000) ** 0.5
 
 
 def test_without_history_counts_are_those_of_the_rates():
     rates = np.full((50, 20, 2), 0.4)
-    counts, expected = SpikeHistory.none(2, 1.0).simulate(rates, draws(50, 20, 2))
+    counts, expected = SpikeHistory.none(2, binary=True).simulate(rates, draws(50, 20, 2))
     np.testing.assert_allclose(expected, rates)
     assert counts.max() == 1
     assert counts.mean() == pytest.approx(1 - np.exp(-0.4), abs=0.05)
 
 
+def test_rates_stay_what_latents_say():
+    # A burst and a refractory unit, driven fast and slowly: over all pasts, counts follow λ, and at once.
+    drive = np.exp(1.2 * np.sin(np.arange(120) / 6.0))[:, None] * np.array([0.06, 0.12])
+    filters, alpha = np.array([[0.0, 0.0, 0.0], [-3.0, -1.0, -0.5]]), np.array([[0.3, 0.2, 0.0], [0.0, 0.0, 0.0]])
+    rates = np.broadcast_to(drive, (12_000, 120, 2))
+    own = history(filters, alpha, ratio=0.4)
+    error = own.simulate(rates, draws(12_000, 123, 2))[1].mean(axis=0) - drive
+    variance = drive.var(axis=0)
+    assert (np.square(error).mean(axis=0) < 0.02 * variance).all()
+    assert (np.abs((error * (drive - drive.mean(axis=0))).mean(axis=0)) < 0.1 * variance).all()
+
+
+def test_pair_ratio_is_one_by_chance_and_less_of_refractory_units():
+    rates = np.full((400, 100, 6), 0.15)
+    weak, strong = (history(np.tile(h, (6, 1)), ratio=0.1) for h in ([-0.5, 0.0, 0.0], [-4.0, -3.0, -2.0]))
+    chance, refractory = (
+        fit_history(rates, true.simulate(rates, draws(400, 103, 6))[0], np.ones(rates.shape, bool), 3, False)[0]
+        for true in (weak, strong)
+    )
+    assert chance.pair_ratio.mean() > 0.8
+    assert refractory.pair_ratio.mean() < 0.3
+
+
 def test_silent_units_stay_as_they_are():
-    history = SpikeHistory.none(1)
-    calibrated = calibrate(history, np.full((5, 5, 1), 1e-4), draws(5, 5, 1), np.zeros(1), np.ones((5, 5), bool))
+    calibrated = calibrate(
+        SpikeHistory.none(1), np.full((5, 5, 1), 1e-4), draws(5, 5, 1), np.zeros(1), np.ones((5, 5), bool)
+    )
     assert calibrated.bias[0] == 0
 
 

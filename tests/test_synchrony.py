@@ -1,5 +1,7 @@
 """Gaussian copula of the counts of one bin: against drawn counts, and recovered from them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import kstest
@@ -19,7 +21,9 @@ from spikeinterface_gen.randomness import uniforms
 
 def model_of(correlation: np.ndarray, slots: float = np.inf) -> CountModel:
     num_units = len(correlation)
-    return CountModel(SpikeHistory.none(num_units, slots), Synchrony(correlation))
+    dispersion = Dispersion.of_slots(np.full(num_units, slots))
+    history = replace(SpikeHistory.none(num_units, slots == 1), dispersion=dispersion)
+    return CountModel(history, Synchrony(correlation))
 
 
 def poisson(num_units: int) -> Dispersion:
@@ -55,8 +59,9 @@ def test_no_synchrony_changes_no_number():
 @pytest.mark.parametrize("wanted", [-0.3, 0.2, 0.7])
 def test_expected_covariance_is_that_of_drawn_counts(slots, rate, wanted):
     rates = np.full((40, 1500, 2), rate, np.float32) * np.linspace(0.5, 1.5, 1500)[None, :, None].astype(np.float32)
-    counts = model_of(pairwise(2, {(0, 1): wanted}), slots).draw(rates, 0, "test").astype(float)
-    expected = Dispersion.of_slots(np.full(2, slots)).mean(rates)
+    model = model_of(pairwise(2, {(0, 1): wanted}), slots)
+    expected = model.history.dispersion.mean(rates)
+    counts = model.draw(rates if slots == 1 else expected, 0, "test").astype(float)
     covariance = np.full((2, 2), ((counts - expected)[..., 0] * (counts - expected)[..., 1]).mean())
     found = _copula_correlation(covariance, rates[0], Dispersion.of_slots(np.full(2, slots)))[0, 1]
     # Sparse counts say little about negative correlations, and few coincide by chance.

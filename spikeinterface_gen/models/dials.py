@@ -119,7 +119,10 @@ def _of_units(networks: LDNSNetworks, source: np.ndarray) -> LDNSNetworks:
         inlet.weight.copy_(encoder.inlet.weight[:, index] * (number / len(source)))
         inlet.bias.copy_(encoder.inlet.bias)
         decoder.outlet, encoder.inlet = outlet, inlet
-        for name in ("history_filters", "history_excitation", "history_bias", "slots", "count_gains"):
+        for name in (
+            *("history_filters", "history_excitation", "history_bias", "history_pair_ratio"),
+            *("slots", "count_gains"),
+        ):
             setattr(result, name, getattr(networks, name)[index].clone())
         result.synchrony_correlation = networks.synchrony_correlation[index][:, index].clone()
     return result.eval()

@@ -197,9 +197,7 @@ def _stage_metrics(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCo
     model = networks.count_model()
     # Without history the sampled rates have means of their own; only with it are they calibrated.
     history, synchrony = model.history, model.synchrony
-    neither = CountModel(
-        SpikeHistory.none(train.num_units, 1.0 if networks.binary else np.inf), Synchrony.none(train.num_units)
-    )
+    neither = CountModel(SpikeHistory.none(train.num_units, networks.binary), Synchrony.none(train.num_units))
     rows = {
         "rates of held-out trials": _drawn(neither, encoded, held_out, seed),
         "sampled latents": _drawn(neither, sampled, held_out, seed),

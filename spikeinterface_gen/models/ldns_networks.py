@@ -63,6 +63,7 @@ class LDNSNetworks(nn.Module):
     history_filters: Tensor
     history_excitation: Tensor
     history_bias: Tensor
+    history_pair_ratio: Tensor
     slots: Tensor
     count_gains: Tensor
     synchrony_correlation: Tensor
@@ -124,6 +125,7 @@ class LDNSNetworks(nn.Module):
         self.register_buffer("history_filters", torch.zeros(num_units, history_bins))
         self.register_buffer("history_excitation", torch.zeros(num_units, history_bins))
         self.register_buffer("history_bias", torch.zeros(num_units))
+        self.register_buffer("history_pair_ratio", torch.ones(num_units))
         self.register_buffer("slots", torch.full((num_units,), 1.0 if binary else math.inf))
         self.register_buffer("count_gains", torch.ones(num_units, NUM_GAINS))
         self.register_buffer("synchrony_correlation", torch.eye(num_units, dtype=torch.float16))
@@ -139,17 +141,18 @@ class LDNSNetworks(nn.Module):
 
     def count_model(self) -> CountModel:
         """What draws counts from expected counts."""
-        filters, excitation, bias, slots, gains, correlation = (
+        filters, excitation, bias, ratio, slots, gains, correlation = (
             buffer.cpu().double().numpy()
             for buffer in (
-                *(self.history_filters, self.history_excitation, self.history_bias),
+                *(self.history_filters, self.history_excitation, self.history_bias, self.history_pair_ratio),
                 *(self.slots, self.count_gains, self.synchrony_correlation),
             )
         )
         if not (filters.any() or excitation.any()):
             # Bins that do not feel the ones before are drawn all at once.
             filters, excitation = filters[:, :0], excitation[:, :0]
-        return CountModel(SpikeHistory(filters, excitation, bias, Dispersion(slots, gains)), Synchrony(correlation))
+        history = SpikeHistory(filters, excitation, bias, ratio, Dispersion(slots, gains), self.binary)
+        return CountModel(history, Synchrony(correlation))
 
     def set_count_model(self, model: CountModel) -> None:
         """Store it; filters shorter than the buffer are padded with zeros."""
@@ -160,6 +163,7 @@ class LDNSNetworks(nn.Module):
             (self.history_filters[:, : history.num_bins], history.filters),
             (self.history_excitation[:, : history.num_bins], history.excitation),
             (self.history_bias, history.bias),
+            (self.history_pair_ratio, history.pair_ratio),
             (self.slots, history.dispersion.slots),
             (self.count_gains, history.dispersion.gains),
             (self.synchrony_correlation, model.synchrony.correlation),

@@ -14,7 +14,8 @@ from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.models.readout import fit_readout
 from spikeinterface_gen.models.trials import joined, some_trials
 from spikeinterface_gen.observation.count_model import CountModel
-from spikeinterface_gen.observation.history import SpikeHistory, calibrate, fit_history
+from spikeinterface_gen.observation.history import SpikeHistory, calibrate
+from spikeinterface_gen.observation.history_fit import fit_history
 from spikeinterface_gen.observation.moments import CountMoments, count_moments, free_moments
 from spikeinterface_gen.observation.synchrony import Synchrony, fit_synchrony
 from spikeinterface_gen.randomness import uniforms

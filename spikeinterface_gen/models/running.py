@@ -87,7 +87,8 @@ class RunningSession(Iterator[SpikeCounts]):
         self._model = self._networks.count_model()
         self._provenance = provenance("LDNS", model.sha256(), self.seed)
         self.next_block = 0
-        self._past: np.ndarray | None = None
+        # Counts and rates of the last bins that history reaches back to, both of shape (K, units).
+        self._past: tuple[np.ndarray, np.ndarray] | None = None
         if snapshot is not None:
             self._go_on_from(snapshot)
 
@@ -101,12 +102,13 @@ class RunningSession(Iterator[SpikeCounts]):
         given = None
         if K and self._past is not None:
             # The last bins of the block before come first, as they were.
-            rates = np.concatenate([np.repeat(rates[:, :1], K, axis=1), rates], axis=1)
-            before = np.zeros(rates.shape, self._past.dtype)
-            before[0, :K] = self._past
+            past, past_rates = self._past
+            rates = np.concatenate([past_rates[None], rates], axis=1)
+            before = np.zeros(rates.shape, past.dtype)
+            before[0, :K] = past
             given = before, np.broadcast_to(np.arange(rates.shape[1])[None, :, None] < K, rates.shape)
         counts = self._model.draw(rates, self.seed, "session counts", k, given)[:, -self.block_bins :]
-        self._past = counts[0, self.block_bins - K :]
+        self._past = counts[0, self.block_bins - K :], rates[0, rates.shape[1] - K :]
         self.next_block = k + 1
         population = self._population
         return SpikeCounts(
@@ -138,9 +140,15 @@ class RunningSession(Iterator[SpikeCounts]):
         )
 
     def snapshot(self) -> dict[str, Any]:
-        """What ``model.run(snapshot=…)`` goes on from: the number of the next block and the spikes it remembers."""
-        past = None if self._past is None else self._past.tolist()
-        return {"seed": self.seed, "block_bins": self.block_bins, "next_block": self.next_block, "past": past}
+        """What ``model.run(snapshot=…)`` goes on from: the number of the next block, and the spikes and rates it remembers."""
+        past, past_rates = (None, None) if self._past is None else (x.tolist() for x in self._past)
+        return {
+            "seed": self.seed,
+            "block_bins": self.block_bins,
+            "next_block": self.next_block,
+            "past": past,
+            "past_rates": past_rates,
+        }
 
     def _go_on_from(self, snapshot: Mapping[str, Any]) -> None:
         if snapshot["seed"] != self.seed or snapshot["block_bins"] != self.block_bins:
@@ -149,8 +157,10 @@ class RunningSession(Iterator[SpikeCounts]):
                 f"seed {self.seed} and {self.block_bins}."
             )
         self.next_block = int(snapshot["next_block"])
-        past = snapshot["past"]
-        self._past = None if past is None else np.asarray(past, np.uint8).reshape(-1, len(self._population.unit_ids))
+        if snapshot["past"] is not None:
+            units = len(self._population.unit_ids)
+            past = np.asarray(snapshot["past"], np.uint8).reshape(-1, units)
+            self._past = past, np.asarray(snapshot["past_rates"], np.float32).reshape(-1, units)
 
     @torch.no_grad()
     def _window(self, k: int) -> np.ndarray:

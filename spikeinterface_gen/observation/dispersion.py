@@ -38,6 +38,8 @@ PRIOR_SPIKES = 3.0
 GAIN_RANGE = (0.02, 20.0)
 # Mean and variance are looked up on a grid of r, from its least.
 NUM_GRID, LEAST = 512, 1e-6
+# Largest r of which the mean can be inverted.
+MAX_R = 60.0
 NEGLIGIBLE = 1e-9
 
 
@@ -88,6 +90,32 @@ class Dispersion:
             m = np.where(finite, self.slots, 1.0).astype(r.dtype)
             result = np.where(finite, -m * np.expm1(-r / m), r)
         return self._gained(result, r, lambda above, k: above)
+
+    def of_mean(self, mean: np.ndarray) -> np.ndarray:
+        """r of which counts have this mean, shape (…, units): the inverse of :meth:`mean`, by interpolation.
+
+        What no bin of so many slots can hold is cut off.
+        """
+        if not (np.isfinite(self.slots).any() or self.gained.any()):
+            return mean
+        table, most = self._by_mean
+        mean = np.minimum(mean, most)
+        place = np.sqrt(mean / most) * np.float32(NUM_GRID)
+        below = np.minimum(place.astype(np.int32), NUM_GRID - 1)
+        share, unit = place - below, np.arange(len(most))
+        return ((1 - share) * table[below, unit] + share * table[below + 1, unit]) * mean
+
+    @cached_property
+    def _by_mean(self) -> tuple[np.ndarray, np.ndarray]:
+        """r over the mean, at squares of evenly spread places, (places, units), and the largest mean, (units,)."""
+        r = np.append(0.0, np.geomspace(LEAST, MAX_R, 2 * NUM_GRID))
+        means = self.mean(np.broadcast_to(r[:, None], (len(r), len(self.slots))))
+        most = np.minimum(means[-1], MAX_PROBABILITY * self.slots)
+        places = np.linspace(0, 1, NUM_GRID + 1) ** 2
+        # At zero the ratio is that of the least mean above it.
+        places[0] = places[1]
+        table = [np.interp(m * places, of_r, r) / (m * places) for m, of_r in zip(most, means.T, strict=True)]
+        return np.stack(table, axis=1).astype(np.float32), most.astype(np.float32)
 
     def mean_and_variance(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of counts of bins of r, each of shape (…, units)."""
