@@ -140,7 +140,7 @@ class RunningSession(Iterator[SpikeCounts]):
         )
 
     def snapshot(self) -> dict[str, Any]:
-        """What ``model.run(snapshot=…)`` goes on from: the number of the next block, and the spikes and rates it remembers."""
+        """What ``model.run(snapshot=…)`` goes on from: the number of the next block, spikes and rates before it."""
         past, past_rates = (None, None) if self._past is None else (x.tolist() for x in self._past)
         return {
             "seed": self.seed,

@@ -2,7 +2,7 @@ r"""Spike history: what a unit's own last spikes do to its rate, beyond the shar
 
 .. math::
 
-    m_t = \lambda^\circ_t \exp\!\Big(b + \min\big(\textstyle\sum_{\tau=1}^{K} h_\tau s_{t-\tau},\; c\big)\Big)
+    \mu_t = \lambda^\circ_t \exp\!\Big(b + \min\big(\textstyle\sum_{\tau=1}^{K} h_\tau s_{t-\tau},\; c\big)\Big)
           + \sum_{\tau=1}^{K} \alpha_\tau s_{t-\tau},
     \qquad \alpha_\tau \ge 0, \quad \sum_\tau \alpha_\tau \le \alpha_{\max} < 1
 
@@ -55,7 +55,7 @@ class SpikeHistory:
     pair_ratio : array of float, shape (units,)
         ρ, of :mod:`~spikeinterface_gen.observation.own_rates`.
     dispersion : Dispersion
-        Of counts about m.
+        Of counts about μ.
     binary : bool
         Whether bins say only whether there were events.
     """
@@ -145,9 +145,9 @@ class SpikeHistory:
             raise ValueError(f"uniforms is missing: a history of {self.num_bins} bins has to be run bin by bin.")
         return self.simulate(rates, uniforms)[1]
 
-    def _drawn_from(self, m: np.ndarray) -> np.ndarray:
-        """r, of which counts of bins are drawn, for expected counts m, shape (…, units)."""
-        return m if self.binary else self.dispersion.of_mean(m)
+    def _drawn_from(self, mu: np.ndarray) -> np.ndarray:
+        """r, of which counts of bins are drawn, for expected counts μ, shape (…, units)."""
+        return mu if self.binary else self.dispersion.of_mean(mu)
 
     def _own_rates(self, rates: np.ndarray) -> np.ndarray:
         """λ°, float32, shape (trials, K + bins, units), with the K bins before the first."""

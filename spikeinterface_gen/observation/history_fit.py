@@ -5,10 +5,12 @@ to be predicted, since one that saw the spikes has explained them already. Units
 the prior of :math:`h_\tau` is Gaussian with the mean and variance that filters have over units, which
 expectation-maximisation finds (empirical Bayes). A slow unit among refractory ones is then taken for one of them, and
 where there is no history, little is found. It tells the spikes of the two terms apart, too: of the events of a bin, the
-share of each in :math:`m_t` is its own. Of binary data, λ and m are events, of which a bin says only whether there
-were any: one that holds a spike holds :math:`m / (1 - e^{-m})`. The factor is kept, and the sum beside it, only where
-the likelihood of all units together gains more than the parameters would of data without history (Akaike's criterion): a
-little of both in every unit, of noise alone, adds up over the population.
+share of each in :math:`\mu_t` is its own. Of binary data, λ and μ are events, of which a bin says only whether there
+were any: one that holds a spike holds :math:`\mu / (1 - e^{-\mu})`.
+
+The factor is kept, and the sum beside it, only where the likelihood of all units together gains more than the
+parameters would of data without history (Akaike's criterion): a little of both in every unit, of noise alone, adds up
+over the population.
 
 References
 ----------
@@ -95,7 +97,7 @@ def fit_history(
     chosen = candidates[max(gains, key=lambda name: gains[name])]
     dispersion = Dispersion.of_slots(np.ones(num_units))
     if not binary:
-        fitted = [fit_dispersion(fit.m.astype(np.float64), unit.s) for fit, unit in zip(chosen, units, strict=True)]
+        fitted = [fit_dispersion(fit.mu.astype(np.float64), unit.s) for fit, unit in zip(chosen, units, strict=True)]
         dispersion = Dispersion(*(np.array(values) for values in zip(*fitted, strict=True)))
     history = SpikeHistory(
         np.stack([fit.h for fit in chosen]),
@@ -131,7 +133,7 @@ class _Prior:
 
 @dataclass(frozen=True)
 class _UnitFit:
-    """b, h and its posterior variance, α, ρ and m, float32 of shape (entries,), of a unit, and its score.
+    """b, h and its posterior variance, α, ρ and μ, float32 of shape (entries,), of a unit, and its score.
 
     That is its log-likelihood less the number of parameters.
     """
@@ -141,7 +143,7 @@ class _UnitFit:
     variance: np.ndarray
     alpha: np.ndarray
     pair_ratio: float
-    m: np.ndarray
+    mu: np.ndarray
     score: float
 
 
@@ -216,13 +218,13 @@ class _Entries:
         for _ in range(MAX_ITERATIONS):
             rate, idle_rate = self._own_rates(p, w[1:], alpha, ratio)
             base, idle = _gained(rate, w, self.before), idle_rate * np.exp(w[0])
-            m = base + self.before @ alpha.astype(np.float32)
-            events = _events(s_past, m) if self.binary else s_past
+            mu = base + self.before @ alpha.astype(np.float32)
+            events = _events(s_past, mu) if self.binary else s_past
             alpha_before = alpha
-            alpha = alpha * (self.before.T @ (events / m)) / spikes_before
+            alpha = alpha * (self.before.T @ (events / mu)) / spikes_before
             alpha *= min(1.0, MAX_OFFSPRING / max(alpha.sum(), 1e-12))
             idle_sum = _events(idle_counts, idle)[idle_spiked].sum() if self.binary else idle_counts.sum()
-            gradient = design.T @ (events * base / m - base) - precision * (w - centre)
+            gradient = design.T @ (events * base / mu - base) - precision * (w - centre)
             information = np.asarray((design * base[:, None]).T @ design, np.float64)
             information[0, 0] += idle.sum()
             gradient[0] += idle_sum - idle.sum()
@@ -231,10 +233,10 @@ class _Entries:
             if max(np.abs(step).max(), np.abs(alpha - alpha_before).max(initial=0)) < CONVERGED:
                 break
         rate, idle_rate = self._own_rates(p, w[1:], alpha, ratio)
-        m = np.empty(len(self.s))
-        m[~self.with_past] = idle_rate * np.exp(w[0])
-        m[self.with_past] = _gained(rate, w, self.before) + self.before @ alpha.astype(np.float32)
-        likelihood = xlogy(self.s, -np.expm1(-m)) - (1 - self.s) * m if self.binary else xlogy(self.s, m) - m
+        mu = np.empty(len(self.s))
+        mu[~self.with_past] = idle_rate * np.exp(w[0])
+        mu[self.with_past] = _gained(rate, w, self.before) + self.before @ alpha.astype(np.float32)
+        likelihood = xlogy(self.s, -np.expm1(-mu)) - (1 - self.s) * mu if self.binary else xlogy(self.s, mu) - mu
         posterior = np.linalg.inv(information + np.diag(precision))
         # The prior leaves the filter less than K parameters, and without excitation half of α is at its bound of zero.
         num_parameters = np.trace(posterior @ information) + K / 2 * excites
@@ -244,7 +246,7 @@ class _Entries:
             variance=posterior.diagonal()[1:],
             alpha=alpha,
             pair_ratio=ratio,
-            m=m.astype(np.float32),
+            mu=mu.astype(np.float32),
             score=float(likelihood.sum() - num_parameters),
         )
 
@@ -271,6 +273,6 @@ def _gained(rate: np.ndarray, w: np.ndarray, before: np.ndarray) -> np.ndarray:
     return rate * np.exp(np.float32(w[0]) + log_gain)
 
 
-def _events(s: np.ndarray, m: np.ndarray) -> np.ndarray:
-    """Expected events of expectation ``m`` in bins that say only whether there was one."""
-    return s * m / -np.expm1(-np.maximum(m, 1e-12))
+def _events(s: np.ndarray, mu: np.ndarray) -> np.ndarray:
+    """Expected events of expectation ``mu`` in bins that say only whether there was one."""
+    return s * mu / -np.expm1(-np.maximum(mu, 1e-12))
