@@ -166,6 +166,21 @@ def test_rates_stay_what_latents_say():
     assert (np.abs((error * (drive - drive.mean(axis=0))).mean(axis=0)) < 0.1 * variance).all()
 
 
+def test_a_session_goes_on_from_its_last_bins():
+    # r of bins follows from λ and spikes of the K bins before, whether more comes before these or not.
+    K = 3
+    rates = 0.1 * np.exp(np.sin(np.arange(80) / 4.0))[None, :, None] * np.ones((2, 1, 3))
+    unit = history(FILTERS, excitation=np.abs(FILTERS) / 10, ratio=0.5)
+    counts, _ = unit.simulate(rates, draws(2, 80 + K, 3))
+    whole, later = (
+        unit.simulate(
+            rates[:, first:], draws(2, 80 + K - first, 3), (counts[:, first:], np.ones((2, 80 - first, 3), bool))
+        )
+        for first in (0, 40 - K)
+    )
+    np.testing.assert_allclose(later[1][:, K:], whole[1][:, 40:], rtol=1e-5)
+
+
 def test_pair_ratio_is_one_by_chance_and_less_of_refractory_units():
     rates = np.full((400, 100, 6), 0.15)
     weak, strong = (history(np.tile(h, (6, 1)), ratio=0.1) for h in ([-0.5, 0.0, 0.0], [-4.0, -3.0, -2.0]))

@@ -205,6 +205,13 @@ def test_long_trials_have_the_statistics_of_short_ones(model, counts):
     assert halves[0] == pytest.approx(halves[1], rel=0.1)
 
 
+@pytest.mark.parametrize(("units", "trials", "latents"), [(8, 40, 4), (40, 40, 10), (182, 40, 16), (182, 1000, 22)])
+def test_latents_are_as_many_as_units_and_trials_tell(units, trials, latents):
+    counts = SpikeCounts(np.ones((trials, 6, units), np.uint8), 10.0)
+    networks = build_networks(LDNS().settings(), Population.of(counts, 6), binary=False)
+    assert networks.num_latents == latents
+
+
 def test_tokens_of_long_windows_hold_no_more_than_the_denoiser_has_channels():
     windows = SpikeCounts(np.ones((8, 1000, 4), np.uint8), 10.0, trial_locked=False)
     networks = build_networks(LDNS().settings(), Population.of(windows, 1000), True)

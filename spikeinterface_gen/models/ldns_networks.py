@@ -283,7 +283,7 @@ def build_networks(
         torch.random.default_generator.manual_seed(seed)
         return LDNSNetworks(
             num_units,
-            min(16, max(4, num_units // 4)) if num_latents is None else num_latents,
+            _enough_latents(num_units, few) if num_latents is None else num_latents,
             population.max_bins,
             trial_locked=population.trial_locked,
             binary=binary,
@@ -295,6 +295,12 @@ def build_networks(
             causal=settings["causal"],
             conditions=conditions,
         )
+
+
+def _enough_latents(num_units: int, few_trials: bool) -> int:
+    """A quarter of the units, from 4 to 16; where there are trials to learn them from, an eighth, to 32, if more."""
+    latents = min(16, max(4, num_units // 4))
+    return latents if few_trials else max(latents, min(32, num_units // 8))
 
 
 def is_binary(observation: str, counts: SpikeCounts) -> bool:

@@ -75,8 +75,14 @@ class SpikeHistory:
 
     def of_units(self, index: np.ndarray) -> SpikeHistory:
         """That of some of the units."""
-        per_unit = (x[index] for x in (self.filters, self.excitation, self.bias, self.pair_ratio))
-        return SpikeHistory(*per_unit, self.dispersion.of_units(index), self.binary)
+        return SpikeHistory(
+            self.filters[index],
+            self.excitation[index],
+            self.bias[index],
+            self.pair_ratio[index],
+            self.dispersion.of_units(index),
+            self.binary,
+        )
 
     @property
     def num_bins(self) -> int:
