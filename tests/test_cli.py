@@ -193,16 +193,18 @@ def test_generate_draws_for_conditions(folder, behaving, capsys):
 
 def test_validate_compares_with_the_trials_that_fit_left_out(folder, synthetic, capsys):
     page = folder / "report.html"
-    code, out, _ = run(
-        capsys, "validate", folder / "session.nwb", synthetic, "--splits", 2, "--quiet", "--strict", "--json",
-        "--output", page,
-    )  # fmt: skip
-    assert code == 1
+    common = ["--splits", 2, "--quiet", "--strict", "--json"]
+    code, out, _ = run(capsys, "validate", folder / "session.nwb", synthetic, *common, "--output", page)
     result = json.loads(out)
+    assert code == bool(result["flagged"])
     assert "rate" in result["table"]
     assert "10 synthetic trials" in result["summary"]
     assert page.stat().st_size > 10_000
-    assert result["flagged"]  # four steps are no training
+    lively = SpikeCounts.from_nwb(folder / "session.nwb", bin_size_ms=10.0)
+    lively = SpikeCounts(lively.counts + 1, 10.0, unit_ids=lively.unit_ids)
+    code, out, err = run(capsys, "validate", lively.to_nwb(folder / "lively.nwb"), synthetic, *common)
+    assert code == 1, err
+    assert "rate" in json.loads(out)["flagged"]
     other = SpikeCounts(np.ones((3, 5, 2), dtype=int), 10.0).to_nwb(folder / "other.nwb")
     code, _, err = run(capsys, "validate", other, synthetic)
     assert code == 2
