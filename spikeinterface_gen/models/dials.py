@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from spikeinterface_gen.models.latent_draws import draw_rates
-from spikeinterface_gen.models.ldns_networks import LDNSNetworks
+from spikeinterface_gen.models.ldns_networks import COUNT_MODEL_OF_UNITS, LDNSNetworks
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.history import MAX_RATE, calibrate
@@ -119,10 +119,7 @@ def _of_units(networks: LDNSNetworks, source: np.ndarray) -> LDNSNetworks:
         inlet.weight.copy_(encoder.inlet.weight[:, index] * (number / len(source)))
         inlet.bias.copy_(encoder.inlet.bias)
         decoder.outlet, encoder.inlet = outlet, inlet
-        for name in (
-            *("history_filters", "history_excitation", "history_bias", "history_pair_ratio"),
-            *("slots", "count_gains"),
-        ):
+        for name in COUNT_MODEL_OF_UNITS:
             setattr(result, name, getattr(networks, name)[index].clone())
         result.synchrony_correlation = networks.synchrony_correlation[index][:, index].clone()
     return result.eval()

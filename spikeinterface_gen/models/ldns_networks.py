@@ -28,13 +28,19 @@ from spikeinterface_gen.observation.dispersion import NUM_GAINS, Dispersion
 from spikeinterface_gen.observation.history import MAX_RATE, SpikeHistory
 from spikeinterface_gen.observation.synchrony import Synchrony
 
-__all__ = ["SPREAD", "LDNSNetworks", "build_networks", "is_binary", "mask_of"]
+__all__ = ["COUNT_MODEL_OF_UNITS", "SPREAD", "LDNSNetworks", "build_networks", "is_binary", "mask_of"]
 
 # Tokens that a trial is cut into at most, unless a token would then hold more latents than the denoiser has channels,
 # or, of recordings without trials, than half as many: what latents do within a token would be lost.
 MAX_TOKENS = 32
 SPREAD = 1.1
 """Standard deviation of the noise that the default sampler starts from."""
+
+COUNT_MODEL_OF_UNITS = (
+    *("history_filters", "history_excitation", "history_bias", "history_pair_ratio"),
+    *("slots", "count_gains"),
+)
+"""Buffers of the count model that have a row for each unit."""
 
 
 class LDNSNetworks(nn.Module):
@@ -142,11 +148,7 @@ class LDNSNetworks(nn.Module):
     def count_model(self) -> CountModel:
         """What draws counts from expected counts."""
         filters, excitation, bias, ratio, slots, gains, correlation = (
-            buffer.cpu().double().numpy()
-            for buffer in (
-                *(self.history_filters, self.history_excitation, self.history_bias, self.history_pair_ratio),
-                *(self.slots, self.count_gains, self.synchrony_correlation),
-            )
+            getattr(self, name).cpu().double().numpy() for name in (*COUNT_MODEL_OF_UNITS, "synchrony_correlation")
         )
         if not (filters.any() or excitation.any()):
             # Bins that do not feel the ones before are drawn all at once.

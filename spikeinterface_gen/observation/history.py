@@ -38,6 +38,8 @@ __all__ = ["MAX_RATE", "SpikeHistory", "calibrate"]
 MAX_RATE = 50.0
 # Entries whose λ° is found at once: what fits into a cache.
 BLOCK_ENTRIES = 1 << 18
+# Least mean gain by a bin that was not seen.
+MIN_MEAN_GAIN = 0.05
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,8 @@ class SpikeHistory:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Run free: draw counts bin by bin.
 
-        Before the first bin, K bins at its rate run unseen: a trial cut out of ongoing activity does not start
-        with a silent past.
+        Before the first bin, K bins at its rate run unseen, and what was before these does what it does on average: a
+        trial cut out of ongoing activity does not start with a silent past.
 
         Parameters
         ----------
@@ -124,11 +126,8 @@ class SpikeHistory:
         # What the spikes drawn so far do to each coming bin. Few bins hold any: only these are spread.
         log_gain = np.zeros((trials, K + bins + K, units), np.float32)
         added = np.zeros_like(log_gain)
+        log_gain[:, :K], added[:, :K] = self._of_unseen_past(rates[:, 0])
         filters, excitation, bias = (x.astype(np.float32) for x in (self.filters, self.excitation, self.bias))
-        p = counts_of(rates[:, :1], self.binary)[..., None]
-        before = np.log(np.maximum(1.0 + p * mean_gains(filters), 0.05))[:, 0], (p * excitation)[:, 0]
-        for effect, of_lag in zip((log_gain, added), before, strict=True):
-            effect[:, :K] = np.cumsum(of_lag[..., ::-1], axis=2)[..., ::-1].swapaxes(1, 2)
         for t in range(K + bins):
             gain = np.exp(bias + np.minimum(log_gain[:, t], MAX_LOG_GAIN))
             r = self._drawn_from(np.minimum(own[:, t] * gain + added[:, t], MAX_RATE))
@@ -155,17 +154,30 @@ class SpikeHistory:
         """r, of which counts of bins are drawn, for expected counts μ, shape (…, units)."""
         return mu if self.binary else self.dispersion.of_mean(mu)
 
+    def _of_unseen_past(self, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean log gain and added counts in the first K bins by bins before these, both of shape (trials, K, units).
+
+        ``rates`` are those of the first bin, shape (trials, units).
+        """
+        p = counts_of(rates, self.binary)[..., None]
+        filters, excitation = (x.astype(np.float32) for x in (self.filters, self.excitation))
+        gain = np.log(np.maximum(1.0 + p * mean_gains(filters), MIN_MEAN_GAIN))
+        # Bin t is reached by lags of more than t bins.
+        log_gain, added = (np.cumsum(x[..., ::-1], axis=2)[..., ::-1] for x in (gain, p * excitation))
+        return log_gain.swapaxes(1, 2), added.swapaxes(1, 2)
+
     def _own_rates(self, rates: np.ndarray) -> np.ndarray:
         """λ°, float32, shape (trials, K + bins, units), with the K bins before the first."""
         trials, bins, units = rates.shape
         K = self.num_bins
         own = np.empty((trials, K + bins, units), np.float32)
+        gains = mean_gains(self.filters)
         step = max(1, BLOCK_ENTRIES // ((2 * K + bins) * units))
         for start in range(0, trials, step):
             block = rates[start : start + step].astype(np.float32, copy=False)
             block = np.concatenate([np.repeat(block[:, :1], 2 * K, axis=1), block], axis=1)
             p = counts_of(block, self.binary)
-            q, added = lagged(p, mean_gains(self.filters)), lagged(p, self.excitation)
+            q, added = lagged(p, gains), lagged(p, self.excitation)
             own[start : start + step] = own_rates(block[:, K:], q, added, self.pair_ratio)
         return own
 

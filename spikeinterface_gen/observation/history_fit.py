@@ -213,10 +213,11 @@ class _Entries:
             w, alpha = np.zeros(K + 1), np.full(K, 0.1 / max(K, 1) if excites else 0.0)
         else:
             w, alpha = np.append(start.b, start.h), start.alpha
-        p = counts_of(self.rates, self.binary)
+        # λ of the entries, and the counts expected of all bins, the ones before the entries among them.
+        used, p = self.rates[:, self.rates.shape[1] - self.use.shape[1] :][self.use], counts_of(self.rates, self.binary)
         ratio = 1.0 if start is None else self._pair_ratio(p, start.h)
         for _ in range(MAX_ITERATIONS):
-            rate, idle_rate = self._own_rates(p, w[1:], alpha, ratio)
+            rate, idle_rate = self._own_rates(used, p, w[1:], alpha, ratio)
             base, idle = _gained(rate, w, self.before), idle_rate * np.exp(w[0])
             mu = base + self.before @ alpha.astype(np.float32)
             events = _events(s_past, mu) if self.binary else s_past
@@ -232,7 +233,7 @@ class _Entries:
             w = w + step * min(1.0, 1.0 / max(np.abs(step).max(), 1e-12))
             if max(np.abs(step).max(), np.abs(alpha - alpha_before).max(initial=0)) < CONVERGED:
                 break
-        rate, idle_rate = self._own_rates(p, w[1:], alpha, ratio)
+        rate, idle_rate = self._own_rates(used, p, w[1:], alpha, ratio)
         mu = np.empty(len(self.s))
         mu[~self.with_past] = idle_rate * np.exp(w[0])
         mu[self.with_past] = _gained(rate, w, self.before) + self.before @ alpha.astype(np.float32)
@@ -251,11 +252,9 @@ class _Entries:
         )
 
     def _own_rates(
-        self, p: np.ndarray, h: np.ndarray, alpha: np.ndarray, ratio: float
+        self, rate: np.ndarray, p: np.ndarray, h: np.ndarray, alpha: np.ndarray, ratio: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """λ° of the entries with a past, and of those without."""
-        first = self.rates.shape[1] - self.use.shape[1]
-        rate = self.rates[:, first:][self.use]
+        """λ° of the entries with a past, and of those without, from λ of all entries."""
         if len(h):
             q, added = (lagged(p, weights)[self.use] for weights in (mean_gains(h), alpha))
             rate = own_rates(rate, q, added, ratio)
