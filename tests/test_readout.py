@@ -78,6 +78,24 @@ def test_without_need_or_time_nothing_moves(arguments):
         assert torch.equal(value, after.state_dict()[name])
 
 
+def test_some_of_the_units_move_as_they_would_alone():
+    true, learned = decoders()
+    z, half = latents(0), slice(5, 15)
+    r = rates(learned, z)
+    missing = (correlations(rates(true, z), sd_of(r)) - correlations(r, sd_of(r)))[half, half]
+    alone = Decoder(LATENTS, 10)
+    alone.load_state_dict(
+        learned.state_dict() | {f"outlet.{name}": p[half] for name, p in learned.outlet.named_parameters()}
+    )
+    before = learned.outlet.weight.detach().clone()
+    fit_readout(alone, before[half], z, missing, sd_of(r)[half], 10**6, np.inf)
+    fit_readout(learned, before[half], z, missing, sd_of(r)[half], 10**6, np.inf, half)
+    torch.testing.assert_close(learned.outlet.weight[half], alone.outlet.weight)
+    assert (learned.outlet.weight[half] - before[half]).abs().mean() > 1e-3
+    assert torch.equal(learned.outlet.weight[:5], before[:5])
+    assert torch.equal(learned.outlet.weight[15:], before[15:])
+
+
 def test_some_free_runs_have_the_moments_of_all():
     rng = np.random.default_rng(0)
     # Trials drift, as where conditions follow the session.

@@ -7,7 +7,7 @@ import torch
 from spikeinterface_gen.diffusion.denoise import MIN_LEFT, PreconditionedDenoiser
 from spikeinterface_gen.diffusion.modal import modal
 from spikeinterface_gen.diffusion.modes import cosine_transform, inverse_cosine_transform
-from spikeinterface_gen.diffusion.responses import linear_responses
+from spikeinterface_gen.diffusion.responses import NUM_SLOW, Predictors, linear_responses
 
 BINS, LATENTS = 20, 3
 # Sine, cosine, known; two categories, known.
@@ -74,7 +74,7 @@ def test_without_features_there_are_no_responses():
 
 def conditional():
     """Denoiser of modes of standard deviation 2 about a mean that follows from one feature, which explains half."""
-    denoiser = PreconditionedDenoiser(Nothing(), BINS, LATENTS, 2)
+    denoiser = PreconditionedDenoiser(Nothing(), BINS, LATENTS, Predictors(BINS, (1, 1)))
     denoiser.set_modes(torch.full((BINS, LATENTS), 0.5), torch.full((BINS, LATENTS), 2.0))
     responses = torch.zeros(2, BINS, LATENTS)
     responses[0] = inverse_cosine_transform(torch.full((1, BINS, LATENTS), 2.0**0.5))[0]
@@ -118,3 +118,37 @@ def test_shorter_trials_have_the_modes_of_their_conditions():
     modes = conditional().modes(BINS // 2, (torch.ones(3, 2),))
     assert modes.mean.shape == modes.sd.shape == (3, BINS // 2, LATENTS)
     torch.testing.assert_close(modes.sd, torch.full_like(modes.sd, 2.0**0.5))
+
+
+def test_predictors_are_constant_features_slow_modes_and_what_is_known():
+    # Two constant covariates; one of two varying columns and one of one, each with the feature that says it is known.
+    predictors = Predictors(BINS, (1, 1, 2), (2, 2, 2, 4, 4))
+    constant = torch.tensor([[0.3, 1.0, 1.0], [0.0, 0.0, 1.0]])
+    varying = torch.randn(2, BINS, 5, generator=torch.Generator().manual_seed(0))
+    varying[:, :, 2], varying[0, :, 4], varying[1, :, 3:] = 1.0, 1.0, 0.0
+    f = predictors.of(constant, varying)
+    assert f.shape == (2, len(predictors)) == (2, 3 + 3 * NUM_SLOW + 2)
+    torch.testing.assert_close(f[:, :3], constant)
+    slow = cosine_transform(varying)[:, :NUM_SLOW]
+    torch.testing.assert_close(f[:, 3:-2].view(2, NUM_SLOW, 3), slow[..., [0, 1, 3]])
+    torch.testing.assert_close(f[:, -2:], torch.tensor([[1.0, 1.0], [1.0, 0.0]]))
+    flags = len(predictors) - 2
+    assert predictors.known.tolist() == [1, 1, 2, *NUM_SLOW * [flags, flags, flags + 1], flags, flags + 1]
+    # Trials may be shorter than the longest.
+    short = varying * (torch.arange(BINS) < 12)[:, None]
+    torch.testing.assert_close(predictors.of(constant, short[:, :12]), predictors.of(constant, short))
+
+
+def test_responses_to_what_varies_within_trials_are_found():
+    generator = torch.Generator().manual_seed(0)
+    slow = torch.zeros(1000, BINS, 1)
+    slow[:, :4] = torch.randn(1000, 4, 1, generator=generator)
+    velocity = inverse_cosine_transform(slow)
+    # Latents lead by two bins.
+    signal = torch.nn.functional.pad(velocity, (0, 0, 0, 2))[:, 2:] * torch.tensor([1.0, -2.0, 0.0])
+    x = signal + 0.5 * torch.randn(signal.shape, generator=generator)
+    predictors = Predictors(BINS, (), (1, 1))
+    f = predictors.of(torch.zeros(1000, 0), torch.cat([velocity, torch.ones_like(velocity)], dim=-1))
+    responses, _ = linear_responses(x - x.mean(0), f, predictors.known)
+    left = torch.tensordot(f, responses, dims=1) - (signal - signal.mean(0))
+    assert float(left.square().mean() / signal.var()) < 0.02

@@ -54,6 +54,15 @@ def test_no_synchrony_changes_no_number():
     assert Synchrony.none(4).couple(u) is u
 
 
+def test_blocks_share_what_each_of_them_shares():
+    first, second = Synchrony(pairwise(4, {(0, 2): 0.6, (1, 3): -0.4})), Synchrony(pairwise(3, {(0, 1): 0.5}))
+    both = Synchrony.of_blocks([first, second])
+    assert sorted(both.coupled) == [0, 1, 2, 3, 4, 5]
+    u = uniforms(0, "test", 0, (50, 7))
+    np.testing.assert_allclose(both.couple(u)[:, :4], first.couple(u[:, :4]), rtol=1e-12)
+    np.testing.assert_allclose(both.couple(u)[:, 4:], second.couple(u[:, 4:]), rtol=1e-12)
+
+
 @pytest.mark.parametrize("slots", [1.0, 4.0, np.inf])
 @pytest.mark.parametrize("rate", [0.03, 0.4, 3.0])
 @pytest.mark.parametrize("wanted", [-0.3, 0.2, 0.7])

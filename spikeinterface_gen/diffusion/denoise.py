@@ -13,7 +13,7 @@ at every σ and in every mode. F is told both y, scaled to unit variance, and th
 standard deviation for all modes this is the preconditioning of EDM, whose weights for the squared error of D,
 :math:`(1 + \sigma^2) / \sigma^2`, are kept. On latents of the Lorenz system F learns in 400 steps what it takes 850 to
 learn from EDM's. Where trials have conditions, :math:`\mu_m` and :math:`s_m` follow from them as far as they are linear
-in their features (:mod:`~spikeinterface_gen.diffusion.responses`).
+in their predictors (:mod:`~spikeinterface_gen.diffusion.responses`).
 
 References
 ----------
@@ -25,7 +25,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spikeinterface_gen.diffusion.discriminants import follow
 from spikeinterface_gen.diffusion.modes import GaussianModes, at_length, cosine_transform, inverse_cosine_transform
+from spikeinterface_gen.diffusion.responses import Predictors
 
 __all__ = ["GaussianDenoiser", "PreconditionedDenoiser", "draw_sigmas"]
 
@@ -42,20 +44,25 @@ class PreconditionedDenoiser(nn.Module):
         Of the scaled y beside the filtered one, (batch, bins, 2 · latents), to (batch, bins, latents).
     num_bins, num_latents : int
         Shape of the modes, which have the mean 0 and the standard deviation 1 until :meth:`set_modes`.
-    num_features : int
-        Features of a trial's condition that the modes follow from; not before :meth:`set_responses`.
+    predictors : Predictors, optional
+        Of a trial's condition, that the modes follow from; not before :meth:`set_responses`. Default: none.
     """
 
     mode_mean: Tensor
     mode_sd: Tensor
     responses: Tensor
     explained: Tensor
+    discriminants: Tensor
+    discriminant_changes: Tensor
 
-    def __init__(self, network: nn.Module, num_bins: int, num_latents: int, num_features: int = 0) -> None:
+    def __init__(
+        self, network: nn.Module, num_bins: int, num_latents: int, predictors: Predictors | None = None
+    ) -> None:
         super().__init__()
         self.network = network
-        for name in ("responses", "explained"):
-            self.register_buffer(name, torch.zeros(num_features, num_bins, num_latents))
+        self.predictors = predictors or Predictors(num_bins)
+        for name in ("responses", "explained", "discriminants", "discriminant_changes"):
+            self.register_buffer(name, torch.zeros(len(self.predictors), num_bins, num_latents))
         self.register_buffer("mode_mean", torch.zeros(num_bins, num_latents))
         self.register_buffer("mode_sd", torch.ones(num_bins, num_latents))
 
@@ -69,23 +76,40 @@ class PreconditionedDenoiser(nn.Module):
         self.responses.copy_(responses)
         self.explained.copy_(explained)
 
+    def set_discriminants(self, discriminants: Tensor, changes: Tensor) -> None:
+        """Store what :func:`~spikeinterface_gen.diffusion.discriminants.linear_discriminants` says of drawn data."""
+        self.discriminants.copy_(discriminants)
+        self.discriminant_changes.copy_(changes)
+
     def modes(self, num_bins: int, condition: tuple[Tensor, ...] | None = None) -> GaussianModes:
         """The modes over so many bins; of each trial by itself where these have conditions that they follow from."""
         modes = GaussianModes(self.mode_mean, self.mode_sd).of_length(num_bins)
         if condition is None or not len(self.responses):
             return modes
-        features = condition[0]
-        mean = modes.mean_over_time + torch.tensordot(features, self.responses[:, :num_bins], dims=1)
-        own, explained = modes.sd.square(), torch.tensordot(features, self.explained, dims=1)
+        f = self.predictors.of(*condition)
+        mean = modes.mean_over_time + torch.tensordot(f, self.responses[:, :num_bins], dims=1)
+        own, explained = modes.sd.square(), torch.tensordot(f, self.explained, dims=1)
         left = own - at_length(explained.transpose(0, 1), num_bins).transpose(0, 1)
         return GaussianModes(mean, torch.maximum(left, MIN_LEFT * own).sqrt())
 
+    def following(self, x: Tensor, condition: tuple[Tensor, ...], mask: Tensor | None = None) -> Tensor:
+        """Drawn x, shape (batch, bins, latents), that follow their conditions as the data do.
+
+        See :mod:`~spikeinterface_gen.diffusion.discriminants`; parameters as for :meth:`forward`.
+        """
+        if not len(self.discriminants):
+            return x
+        there = self.predictors.of(*condition)[:, self.predictors.known]
+        mean = self.modes(x.shape[1], condition).mean_over_time
+        return follow(x, mean, there, self.discriminants, self.discriminant_changes, mask)
+
     def around(self, network: nn.Module) -> PreconditionedDenoiser:
         """Another network in place of this one."""
-        num_features, num_bins, num_latents = self.responses.shape
-        other = PreconditionedDenoiser(network, num_bins, num_latents, num_features).to(self.mode_mean.device)
+        num_bins, num_latents = self.mode_mean.shape
+        other = PreconditionedDenoiser(network, num_bins, num_latents, self.predictors).to(self.mode_mean.device)
         other.set_modes(self.mode_mean, self.mode_sd)
         other.set_responses(self.responses, self.explained)
+        other.set_discriminants(self.discriminants, self.discriminant_changes)
         return other
 
     def forward(
@@ -100,7 +124,8 @@ class PreconditionedDenoiser(nn.Module):
         mask : Tensor, shape (batch, bins, 1), optional
             1 in valid bins; what y is in others influences nothing.
         condition : tuple of Tensor, optional
-            Features of the trials, shape (batch, num_features), and what else the network takes.
+            Features of the trials, shape (batch, constant features), and of their bins, where the network takes such,
+            shape (batch, bins, varying features).
         """
         sigma = sigma[:, None, None]
         modes = self.modes(y.shape[1], condition)

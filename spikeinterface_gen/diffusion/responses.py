@@ -1,6 +1,7 @@
 r"""What conditions do to the mean of latents, as far as it is linear: known before a denoiser is trained.
 
-With the features :math:`f_p` of a trial, standardised over the trials in which they are known, the mean of mode *m* is
+With the predictors :math:`f_p` of a trial, standardised over the trials in which they are known, the mean of mode *m*
+is
 
 .. math::
 
@@ -8,14 +9,17 @@ With the features :math:`f_p` of a trial, standardised over the trials in which 
     B = \arg\min_B \sum_n \Big\lVert x_{nm} - \mu_m - \sum_p f_{np} B_{pm} \Big\rVert^2
         + \kappa_m \lVert B_m \rVert^2 ,
 
-over all latents of a mode. What is left of their variance is :math:`s_m^2` less that of the known features' part:
-without that, noisy latents would be pulled to where those of other conditions are. The ridge :math:`\kappa_m`, infinite
-where nothing is gained, is chosen for each mode by leave-one-out errors, which follow from one decomposition (Hastie,
-Tibshirani & Friedman, *The elements of statistical learning*, eq. 7.64): slow modes answer to conditions, fast ones do
-not.
+over all latents of a mode. Predictors are the features of what is constant over a trial, and the slowest modes of the
+features of what varies within it (:class:`Predictors`). What is left of the variance of modes is :math:`s_m^2` less
+that of the known predictors' part: without that, noisy latents would be pulled to where those of other conditions are.
+The ridge :math:`\kappa_m`, infinite where nothing is gained, is chosen for each mode by leave-one-out errors, which
+follow from one decomposition (Hastie, Tibshirani & Friedman, *The elements of statistical learning*, eq. 7.64): slow
+modes answer to conditions, fast ones do not.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,31 +27,91 @@ from torch import Tensor
 
 from spikeinterface_gen.diffusion.modes import cosine_transform, inverse_cosine_transform
 
-__all__ = ["linear_responses"]
+__all__ = ["Predictors", "linear_responses"]
 
 # κ, as shares of the number of trials.
 RIDGES = 10.0 ** np.arange(-3.0, 1.5, 0.5)
+# Modes of what varies within a trial: up to four cycles of it.
+NUM_SLOW = 8
+
+
+@dataclass(frozen=True)
+class Predictors:
+    """What responses of latents are linear in.
+
+    First the constant features, then ``num_slow`` modes of each varying feature, then, for each varying covariate,
+    whether it is known in any bin.
+
+    Attributes
+    ----------
+    num_bins : int
+        Of the longest trial.
+    constant_known, varying_known : tuple of int
+        For each constant feature, and each varying one, the number of the one that says whether its covariate is known.
+    """
+
+    num_bins: int
+    constant_known: tuple[int, ...] = ()
+    varying_known: tuple[int, ...] = ()
+
+    @property
+    def num_slow(self) -> int:
+        """Modes of each varying feature."""
+        return min(NUM_SLOW, self.num_bins)
+
+    @property
+    def known(self) -> Tensor:
+        """For each predictor, the number of the one that says whether it is known, int64."""
+        flags = sorted(set(self.varying_known))
+        first = len(self.constant_known) + self.num_slow * len(self._values)
+        of_values = [first + flags.index(self.varying_known[k]) for k in self._values]
+        of_flags = range(first, first + len(flags))
+        return torch.tensor([*self.constant_known, *self.num_slow * of_values, *of_flags], dtype=torch.int64)
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    @property
+    def _values(self) -> list[int]:
+        """Varying features other than those that say what is known."""
+        return [k for k, flag in enumerate(self.varying_known) if k != flag]
+
+    def of(self, constant: Tensor, varying: Tensor | None = None) -> Tensor:
+        """Predictors of trials, shape (trials, predictors).
+
+        Parameters
+        ----------
+        constant : Tensor, shape (trials, constant features)
+        varying : Tensor, shape (trials, bins, varying features)
+            Zero beyond the end of a trial.
+        """
+        if varying is None or not self.varying_known:
+            return constant
+        values = torch.nn.functional.pad(varying[..., self._values], (0, 0, 0, self.num_bins - varying.shape[1]))
+        slow = cosine_transform(values)[:, : self.num_slow].flatten(1)
+        flags = varying[..., sorted(set(self.varying_known))].amax(dim=1)
+        return torch.cat([constant, slow, flags], dim=1)
 
 
 def linear_responses(x: Tensor, features: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """How the latents of each bin answer to each feature, and how much of the variance of modes this explains.
+    """How the latents of each bin answer to each predictor, and how much of the variance of modes this explains.
 
     Parameters
     ----------
     x : Tensor, shape (trials, bins, latents)
         Latents less their mean over trials; zero beyond the end of a trial.
-    features : Tensor, shape (trials, features)
+    features : Tensor, shape (trials, predictors)
         Zero where they are not known.
-    known : Tensor of int, shape (features,)
-        For each feature, the number of the one that says whether it is known (1) or not (0): that one answers for the
+    known : Tensor of int, shape (predictors,)
+        For each, the number of the one that says whether it is known (1) or not (0): that one answers for the
         means of the others, so that an unknown covariate leaves the mean where it is.
 
     Returns
     -------
-    responses : Tensor of float32, shape (features, bins, latents)
+    responses : Tensor of float32, shape (predictors, bins, latents)
         Of the latents in time.
-    explained : Tensor of float32, shape (features, bins, latents)
-        Variance of modes; zero but for the features that say what is known, which have that of their covariates.
+    explained : Tensor of float32, shape (predictors, bins, latents)
+        Variance of modes; zero but for the predictors that say what is known, which have that of their covariates.
     """
     trials, bins, latents = x.shape
     there = features[:, known].double()

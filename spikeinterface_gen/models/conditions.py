@@ -164,16 +164,19 @@ class Conditions:
         return group[: self.num_constant], group[self.num_constant :]
 
     @property
-    def says_known(self) -> np.ndarray:
-        """For each constant feature, the number of the one that says whether its covariate is known: its last."""
-        group = self.groups[0]
-        return np.searchsorted(group, group, side="right") - 1
+    def says_known(self) -> tuple[np.ndarray, np.ndarray]:
+        """For each constant, and each varying feature, the number of the one that says what is known.
+
+        It is the last one of a covariate.
+        """
+        constant, varying = (np.searchsorted(group, group, side="right") - 1 for group in self.groups)
+        return constant, varying
 
     @property
     def jitter(self) -> np.ndarray:
         """S.d. of the noise on constant features while training; 0 for those that say what is known."""
         of_covariates = np.array([_JITTER[covariate.kind] for covariate in self.constant], np.float32)
-        says_known = self.says_known
+        says_known = self.says_known[0]
         return np.where(says_known == np.arange(self.num_constant), np.float32(0), of_covariates[self.groups[0]])
 
     def encoded(self, held: Mapping[str, np.ndarray], num_bins: np.ndarray, length: int | None = None) -> Encoded:

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.diffusion.discriminants import linear_discriminants
 from spikeinterface_gen.diffusion.modes import GaussianModes
 from spikeinterface_gen.diffusion.responses import linear_responses
-from spikeinterface_gen.models.conditions import Conditions, Encoded
+from spikeinterface_gen.models.conditions import Encoded
 from spikeinterface_gen.models.fit_settings import FitSettings, run_stage
-from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, fit_solver
+from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, draw_latents, fit_solver
 from spikeinterface_gen.models.latent_moments import moments
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
 from spikeinterface_gen.models.population import Population
@@ -22,11 +23,14 @@ __all__ = ["denoiser_task", "fit_denoiser"]
 
 # Bins that the default sampler is fitted on for each second there is: of BLOCK_TRIALS trials at most.
 SOLVER_BINS_A_SECOND = 8000
+# Trials that discriminants are compared in, and bins of them for each second there is.
+MIN_COMPARED, MAX_COMPARED, COMPARED_BINS_A_SECOND = 64, 1024, 5e4
 # Trials a step, fewer of long ones, so that a step has at most so many bins. As with the autoencoder, more steps on
 # fewer trials learn faster.
 MIN_BATCH, MAX_BATCH, BATCH_BINS = 4, 32, 8192
-# Passes over the trials. Of few trials, more passes leave the metrics as they are and are remembered.
-PASSES = 150
+# Passes over the trials: a tenth of their number, within bounds. Of few trials, more passes leave the metrics as they
+# are and are remembered.
+MIN_PASSES, MAX_PASSES = 60, 150
 
 
 def fit_denoiser(
@@ -39,6 +43,9 @@ def fit_denoiser(
     networks.eval()
     with settings.budget.seconds_for("sampler") as seconds:
         _fit_solver(networks, train, settings.seed, seconds)
+    if len(networks.denoiser.responses):
+        with settings.budget.seconds_for("discriminants") as seconds:
+            _fit_discriminants(networks, task.train_latents, train, settings.seed, seconds)
     return report
 
 
@@ -59,7 +66,9 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
     modes = GaussianModes.estimate(padded, torch.from_numpy(train.num_bins), networks.trial_locked)
     networks.denoiser.set_modes(*modes)
     if conditions is not None and networks.trial_locked:
-        networks.denoiser.set_responses(*_responses(x, train, conditions, networks.num_bins))
+        predictors = networks.denoiser.predictors
+        f = predictors.of(*map(torch.from_numpy, (conditions[1].constant, conditions[1].varying)))
+        networks.denoiser.set_responses(*_responses(x, train, f, predictors.known, networks.num_bins))
     return DenoiserTask(
         networks.denoiser,
         x,
@@ -72,18 +81,11 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
     )
 
 
-def _responses(
-    x: Tensor, counts: SpikeCounts, conditions: tuple[Conditions, Encoded, Encoded], num_bins: int
-) -> tuple[Tensor, Tensor]:
-    """Linear responses of latents x of trials, over so many bins."""
+def _responses(x: Tensor, counts: SpikeCounts, f: Tensor, known: Tensor, num_bins: int) -> tuple[Tensor, Tensor]:
+    """Linear responses to predictors f of latents x of trials, over so many bins."""
     mask = torch.from_numpy(counts.mask)[..., None].float()
     deviation = (x - (x * mask).sum(0) / mask.sum(0).clamp_min(1)) * mask
-    known, encoded, _ = conditions
-    return linear_responses(
-        nn.functional.pad(deviation, (0, 0, 0, num_bins - x.shape[1])),
-        torch.from_numpy(encoded.constant),
-        torch.from_numpy(known.says_known),
-    )
+    return linear_responses(nn.functional.pad(deviation, (0, 0, 0, num_bins - x.shape[1])), f, known)
 
 
 def _axes(known: np.ndarray, correlation: np.ndarray) -> np.ndarray:
@@ -104,7 +106,8 @@ def _batch_size(train: SpikeCounts) -> int:
 
 def _denoiser_stage(train: SpikeCounts, channels: int) -> StageSettings:
     num_parts = Population.of(train, train.max_bins).num_parts
-    steps = int(np.clip(PASSES * num_parts / _batch_size(train), 800, 12000))
+    passes = np.clip(num_parts / 10, MIN_PASSES, MAX_PASSES)
+    steps = int(np.clip(passes * num_parts / _batch_size(train), 200, 12000))
     # The wider the network, the shorter its steps.
     rate = 1e-2 * np.sqrt(128 / channels)
     return StageSettings(max_steps=steps, learning_rate=rate, evaluate_every=100, patience=8)
@@ -115,3 +118,30 @@ def _fit_solver(networks: LDNSNetworks, train: SpikeCounts, seed: int, seconds: 
     num_trials = int(np.clip(SOLVER_BINS_A_SECOND * seconds / train.max_bins, 8, BLOCK_TRIALS))
     num_bins = np.resize(train.num_bins, num_trials)
     fit_solver(networks, num_bins, seed, None if networks.conditions is None else networks.conditions.evenly(num_bins))
+
+
+def _fit_discriminants(networks: LDNSNetworks, x: Tensor, train: SpikeCounts, seed: int, seconds: float) -> None:
+    """Let drawn trials follow their conditions as recorded ones, of standardised latents x, do."""
+    known = networks.conditions
+    assert known is not None  # There are responses.
+    affordable = min(MAX_COMPARED, train.num_trials, COMPARED_BINS_A_SECOND * seconds / train.max_bins)
+    num_bins = np.resize(train.num_bins, int(max(MIN_COMPARED, affordable)))
+    z = np.concatenate(list(draw_latents(networks, num_bins, seed, "discriminants")))
+    drawn = networks.standardised(torch.from_numpy(z).to(networks.latent_mean.device))
+    found = linear_discriminants(
+        _unexplained(networks, x, train.num_bins, known.of_counts(train)),
+        _unexplained(networks, drawn, num_bins, known.evenly(num_bins)),
+        networks.denoiser.responses.cpu(),
+        networks.denoiser.predictors.known,
+    )
+    networks.denoiser.set_discriminants(*found)
+
+
+def _unexplained(networks: LDNSNetworks, x: Tensor, num_bins: np.ndarray, encoded: Encoded) -> tuple[Tensor, Tensor]:
+    """What conditions leave of standardised latents of trials of these lengths, and the predictors of the trials."""
+    device, denoiser = networks.latent_mean.device, networks.denoiser
+    condition = torch.from_numpy(encoded.constant).to(device), torch.from_numpy(encoded.varying).to(device)
+    mean = denoiser.modes(networks.num_bins, condition).mean_over_time.cpu()
+    valid = torch.arange(networks.num_bins) < torch.from_numpy(num_bins)[:, None]
+    padded = nn.functional.pad(x.cpu(), (0, 0, 0, networks.num_bins - x.shape[1]))
+    return (padded - mean) * valid[..., None], denoiser.predictors.of(*condition).cpu()

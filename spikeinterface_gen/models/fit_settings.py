@@ -20,6 +20,7 @@ STAGES_UNTIL = {"autoencoder": 0.34, "refit": 0.42, "denoiser": 0.86}
 # Of what follows, in its order: each part goes through as many trials as there is time for.
 SHARES = {
     "sampler": 0.01,
+    "discriminants": 0.012,
     "free runs": 0.022,
     "history": 0.022,
     "readout": 0.037,

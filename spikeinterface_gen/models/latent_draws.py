@@ -13,7 +13,6 @@ from torch import Tensor
 from spikeinterface_gen.devices import in_halves
 from spikeinterface_gen.diffusion.guidance import guided
 from spikeinterface_gen.diffusion.modal import fit_weights, modal
-from spikeinterface_gen.diffusion.modes import GaussianModes
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, SAMPLERS
 from spikeinterface_gen.diffusion.windows import WINDOWS_AT_ONCE, half_window, in_windows
 from spikeinterface_gen.models.conditions import Encoded
@@ -90,11 +89,13 @@ def sample_latents(
         trials = range(first, first + block_trials)
         denoise, mask = denoiser_of(networks, trials, lengths, length, encoded, guidance, margin)
         draw_noise = partial(_noise, networks, seed, trials, length)
+        condition = None if encoded is None or not guidance else _condition(networks, encoded, trials, length, margin)
         if sampler == "modal":
-            modes = _modes(networks, trials, length, encoded if guidance else None)
-            x = networks.solve(denoise, draw_noise, steps, modes, mask)
+            x = networks.solve(denoise, draw_noise, steps, networks.denoiser.modes(length, condition), mask)
         else:
             x = SAMPLERS[sampler](denoise, draw_noise, steps)
+        if condition is not None:
+            x = networks.denoiser.following(x, condition, mask)
         z = networks.unstandardised(x[: len(wanted), margin : margin + longest], beyond=margin > 0).cpu().numpy()
         yield z * (np.arange(longest) < wanted[:, None])[..., None]
 
@@ -127,7 +128,8 @@ def fit_solver(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, encoded:
     length, trials = networks.num_bins, range(len(num_bins))
     denoise, mask = denoiser_of(networks, trials, num_bins, length, encoded)
     noise = _noise(networks, seed, trials, length, 0)
-    modes, steps = _modes(networks, trials, length, encoded), len(networks.solver_weights)
+    condition = None if encoded is None else _condition(networks, encoded, trials, length, 0)
+    modes, steps = networks.denoiser.modes(length, condition), len(networks.solver_weights)
     networks.solver_weights.copy_(fit_weights(denoise, noise, steps, modes, mask, SPREAD))
     spread, plain = (
         _moments(modal(denoise, lambda _: noise, steps, modes, networks.solver_weights, mask, width), mask)
@@ -186,31 +188,20 @@ def denoiser_of(
     return guided(given(_condition(networks, encoded, trials, length, margin)), given(None), guidance), mask
 
 
-def _modes(networks: LDNSNetworks, trials: range, length: int, encoded: Encoded | None) -> GaussianModes:
-    """What the denoiser takes for the modes of trials."""
-    condition = None if encoded is None else (_constant_features(networks, encoded, trials),)
-    return networks.denoiser.modes(length, condition)
-
-
 def _noise(networks: LDNSNetworks, seed: int, trials: range, length: int, draw: int) -> Tensor:
     shape = (length, networks.num_latents)
     noise = np.stack([normals(seed, f"latents/{draw}", trial, shape) for trial in trials])
     return torch.from_numpy(noise).to(networks.latent_mean.device)
 
 
-def _constant_features(networks: LDNSNetworks, encoded: Encoded, trials: range) -> Tensor:
-    """Features of trials, unknown beyond those that there are."""
-    constant = encoded.constant[trials.start : trials.stop]
-    padded = np.pad(constant, ((0, len(trials) - len(constant)), (0, 0)))
-    return torch.from_numpy(padded).to(networks.latent_mean.device)
-
-
 def _condition(
     networks: LDNSNetworks, encoded: Encoded, trials: range, length: int, margin: int
 ) -> tuple[Tensor, Tensor]:
     """Conditions of trials, unknown beyond those that there are; margins have those of the nearest bin."""
+    constant = encoded.constant[trials.start : trials.stop]
     varying = encoded.varying[trials.start : trials.stop, :length]
-    after = length - margin - varying.shape[1]
-    varying = np.pad(varying, ((0, 0), (margin, after), (0, 0)), mode="edge")
-    padded = np.pad(varying, ((0, len(trials) - len(varying)), (0, 0), (0, 0)))
-    return _constant_features(networks, encoded, trials), torch.from_numpy(padded).to(networks.latent_mean.device)
+    beyond = len(trials) - len(constant)
+    varying = np.pad(varying, ((0, 0), (margin, length - margin - varying.shape[1]), (0, 0)), mode="edge")
+    device = networks.latent_mean.device
+    padded = np.pad(constant, ((0, beyond), (0, 0))), np.pad(varying, ((0, beyond), (0, 0), (0, 0)))
+    return torch.from_numpy(padded[0]).to(device), torch.from_numpy(padded[1]).to(device)

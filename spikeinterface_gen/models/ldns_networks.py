@@ -17,6 +17,7 @@ from spikeinterface_gen.devices import has_bfloat16
 from spikeinterface_gen.diffusion.denoise import PreconditionedDenoiser
 from spikeinterface_gen.diffusion.modal import NUM_WEIGHTS, modal
 from spikeinterface_gen.diffusion.modes import GaussianModes
+from spikeinterface_gen.diffusion.responses import Predictors
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS
 from spikeinterface_gen.models.conditions import Conditions
 from spikeinterface_gen.models.population import Population
@@ -33,6 +34,8 @@ __all__ = ["COUNT_MODEL_OF_UNITS", "SPREAD", "LDNSNetworks", "build_networks", "
 # Tokens that a trial is cut into at most, unless a token would then hold more latents than the denoiser has channels,
 # or, of recordings without trials, than half as many: what latents do within a token would be lost.
 MAX_TOKENS = 32
+# Trials, or parts of long ones, for each latent; and with how many there are enough for wide networks.
+SAMPLES_A_LATENT, MANY_SAMPLES = 30, 1000
 SPREAD = 1.1
 """Standard deviation of the noise that the default sampler starts from."""
 
@@ -117,8 +120,7 @@ class LDNSNetworks(nn.Module):
             ),
             num_bins,
             num_latents,
-            # Without trials, bins have no means of their own.
-            num_constant if trial_locked else 0,
+            _predictors(conditions, num_bins) if trial_locked else None,
         )
         self.register_buffer("latent_mean", torch.zeros(num_latents))
         self.register_buffer("latent_map", torch.eye(num_latents))
@@ -280,12 +282,12 @@ def build_networks(
     """
     num_units = len(population.unit_ids)
     num_latents = settings["num_latents"]
-    few = population.num_parts < 1000
+    few = population.num_parts < MANY_SAMPLES
     with torch.random.fork_rng():
         torch.random.default_generator.manual_seed(seed)
         return LDNSNetworks(
             num_units,
-            _enough_latents(num_units, few) if num_latents is None else num_latents,
+            _enough_latents(num_units, population.num_samples) if num_latents is None else num_latents,
             population.max_bins,
             trial_locked=population.trial_locked,
             binary=binary,
@@ -299,10 +301,21 @@ def build_networks(
         )
 
 
-def _enough_latents(num_units: int, few_trials: bool) -> int:
-    """A quarter of the units, from 4 to 16; where there are trials to learn them from, an eighth, to 32, if more."""
-    latents = min(16, max(4, num_units // 4))
-    return latents if few_trials else max(latents, min(32, num_units // 8))
+def _predictors(conditions: Conditions | None, num_bins: int) -> Predictors | None:
+    """What the means of bins follow from; without trials, bins have no means of their own."""
+    if conditions is None:
+        return None
+    constant, varying = conditions.says_known
+    return Predictors(num_bins, tuple(constant.tolist()), tuple(varying.tolist()))
+
+
+def _enough_latents(num_units: int, num_samples: float) -> int:
+    """From 4 to 16, at most one for four units and for thirty samples; of many samples, one for eight units, to 32.
+
+    What a latent does to each unit is learned from samples, and keeps a part of the noise of each.
+    """
+    latents = max(4, min(16, num_units // 4, int(num_samples) // SAMPLES_A_LATENT))
+    return latents if num_samples < MANY_SAMPLES else max(latents, min(32, num_units // 8))
 
 
 def is_binary(observation: str, counts: SpikeCounts) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from torch import Tensor
@@ -29,6 +31,9 @@ MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 2.4e7, 9e5
 ENTRIES_WITHOUT_HISTORY = 4
 # Steps towards the recorded correlations: what a history makes of those of the rates is known only from free runs.
 READOUT_ROUNDS = 2
+# Units whose pairs are looked at together: at most and at least, and, since each unit then costs as much as there are
+# pairs among them, units times the square of these for each second there is.
+MAX_PAIRED_UNITS, MIN_PAIRED_UNITS, PAIRED_UNITS_A_SECOND = 2048, 256, 6e8
 # Unit means of free runs agree with the recorded ones to within this share.
 MEAN_TOLERANCE = 0.01
 
@@ -78,31 +83,40 @@ def fit_count_model(
     """Fit spike history and dispersion on recorded trials, then readout, biases and synchrony on free runs.
 
     Means and correlations of the free runs are those of all trials, the held-out ones included. With little time, fewer
-    trials are looked at. The decoder and the count model of ``networks`` are set.
+    trials, and of many units fewer pairs, are looked at. The decoder and the count model of ``networks`` are set.
     """
     with budget.seconds_for("history") as seconds:
         observed = min(MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND * seconds)
         history, gains = _fit_history(networks, history_bins, some_trials(train, observed, seed), seed)
     recorded = joined(train, held_out)
     with budget.seconds_for("readout") as seconds:
-        moments = count_moments(recorded.counts, recorded.mask, seed)
+        moments = [
+            (units, count_moments(recorded.counts[..., units], recorded.mask, seed))
+            for units in _paired_units(recorded.num_units, seconds)
+        ]
+        mean = np.concatenate([of_units.mean for _, of_units in moments])
         some = _affordable(runs, history, seconds / 2)
         likeliest = networks.autoencoder.decoder.outlet.weight.detach().clone()
         for _ in range(READOUT_ROUNDS):
+            model = CountModel(history, Synchrony.none(recorded.num_units))
+            history, expected = _free_run(networks, model, some, seed, mean, iterations=3)
             seconds_each = seconds / (2 * READOUT_ROUNDS)
-            history = _correct_readout(networks, likeliest, history, some, moments, seed, seconds_each)
+            _correct_readout(networks, likeliest, history, expected, some, moments, seed, seconds_each)
     with budget.seconds_for("calibration") as seconds:
         some = _affordable(runs, history, seconds)
         model = CountModel(history, Synchrony.none(recorded.num_units))
-        history, expected = _free_run(networks, model, some, seed, moments.mean)
-        synchrony = fit_synchrony(moments, expected, some.valid, history.dispersion, seed)
+        history, expected = _free_run(networks, model, some, seed, mean)
+        synchrony = Synchrony.of_blocks(
+            fit_synchrony(of_units, expected[..., units], some.valid, history.dispersion.of_units(units), seed)
+            for units, of_units in moments
+        )
         if len(synchrony.coupled):
             # What units share comes back through their histories.
             model = CountModel(history, synchrony)
-            history, _ = _free_run(networks, model, some, seed, moments.mean, iterations=4)
+            history, _ = _free_run(networks, model, some, seed, mean, iterations=4)
     networks.set_count_model(CountModel(history, synchrony))
-    _, variance = history.dispersion.mean_and_variance(moments.mean[None])
-    num_regular = 0 if networks.binary else int((variance[0] < 0.95 * np.maximum(moments.mean, 1e-12)).sum())
+    _, variance = history.dispersion.mean_and_variance(mean[None])
+    num_regular = 0 if networks.binary else int((variance[0] < 0.95 * np.maximum(mean, 1e-12)).sum())
     counts = "Bernoulli" if networks.binary else "Poisson"
     return ObservationReport(counts, num_regular, gains, len(synchrony.coupled))
 
@@ -152,21 +166,40 @@ def _correct_readout(
     networks: LDNSNetworks,
     likeliest: Tensor,
     history: SpikeHistory,
+    expected: np.ndarray,
     runs: FreeRuns,
-    recorded: CountMoments,
+    recorded: Sequence[tuple[slice, CountMoments]],
     seed: int,
     seconds: float,
-) -> SpikeHistory:
-    """Move the decoder's last layer by what free runs lack of correlations that last; return the calibrated history."""
-    model = CountModel(history, Synchrony.none(len(history.bias)))
-    history, expected = _free_run(networks, model, runs, seed, recorded.mean, iterations=3)
-    free = free_moments(expected, runs.valid, history.dispersion, seed)
+) -> None:
+    """Move the decoder's last layer by what free runs, of which r is ``expected``, lack of correlations that last."""
     latents = runs.latents[runs.valid]
-    order = np.argsort(uniforms(seed, "readout", 0, (len(latents),)))
-    missing = (recorded.over(1) - free.over(1)) * recorded.known_pairs
-    decoder = networks.autoencoder.decoder
-    fit_readout(decoder, likeliest, latents[order], missing, free.sd, recorded.num_bins, seconds)
-    return history
+    latents = latents[np.argsort(uniforms(seed, "readout", 0, (len(latents),)))]
+    for units, of_units in recorded:
+        free = free_moments(expected[..., units], runs.valid, history.dispersion.of_units(units), seed)
+        missing = (of_units.over(1) - free.over(1)) * of_units.known_pairs
+        seconds_each = seconds * len(free.sd) / len(likeliest)
+        fit_readout(
+            networks.autoencoder.decoder,
+            likeliest[units],
+            latents,
+            missing,
+            free.sd,
+            of_units.num_bins,
+            seconds_each,
+            units,
+        )
+
+
+def _paired_units(num_units: int, seconds: float) -> list[slice]:
+    """Runs of units whose pairs are looked at: all together, or, where these are too many, neighbours in their order.
+
+    Time and memory would grow with the square of the number of units, and more.
+    """
+    affordable = np.sqrt(PAIRED_UNITS_A_SECOND * seconds / num_units)
+    number = -(-num_units // int(np.clip(affordable, MIN_PAIRED_UNITS, MAX_PAIRED_UNITS)))
+    borders = np.arange(number + 1) * num_units // number
+    return [slice(int(start), int(stop)) for start, stop in pairwise(borders)]
 
 
 def _fit_history(

@@ -48,6 +48,7 @@ def fit_readout(
     sd: np.ndarray,
     num_recorded: int,
     seconds: float,
+    units: slice = slice(None),
 ) -> None:
     """Move the weights of ``decoder.outlet`` until pairs of units correlate by as much more as is missing.
 
@@ -66,9 +67,11 @@ def fit_readout(
         N.
     seconds : float
         How long it may take on two cores.
+    units : slice
+        The units that these are, if not all; the weights of the others stay.
     """
-    outlet = decoder.outlet
-    num_units, device = outlet.out_features, outlet.weight.device
+    outlet, num_units = decoder.outlet, len(sd)
+    device = outlet.weight.device
     affordable = min(seconds * OPERATIONS_A_SECOND, MAX_OPERATIONS) / (6 * num_units * (num_units + outlet.in_features))
     num_evaluations = int(min(MAX_EVALUATIONS, affordable / min(MIN_BINS, len(latents))))
     if num_evaluations < MIN_EVALUATIONS or not missing.any():
@@ -79,7 +82,7 @@ def fit_readout(
     with torch.no_grad():
         h = decoder.features(torch.from_numpy(latents[:num_bins]).to(device))
         centre = h.mean(dim=0)
-        mean = (h @ outlet.weight.T + outlet.bias).exp().mean(dim=0)
+        mean = (h @ outlet.weight[units].T + outlet.bias[units]).exp().mean(dim=0)
         h -= centre
 
     def bias(log_rates: Tensor) -> Tensor:
@@ -91,7 +94,7 @@ def fit_readout(
         deviation = ((log_rates + bias(log_rates)).exp() - mean) / scale
         return deviation.T @ deviation / len(h)
 
-    W = outlet.weight.detach().clone().requires_grad_()
+    W = outlet.weight[units].detach().clone().requires_grad_()
     with torch.no_grad():
         goal = correlations(W) + num_recorded / (num_recorded + PRIOR_BINS) * delta
     optimizer = torch.optim.LBFGS(
@@ -111,5 +114,5 @@ def fit_readout(
     if not after <= before:
         return  # Not finite, or none of the steps led down.
     with torch.no_grad():
-        outlet.weight.copy_(W)
-        outlet.bias.copy_(bias(h @ W.T) - W @ centre)
+        outlet.weight[units] = W
+        outlet.bias[units] = bias(h @ W.T) - W @ centre

@@ -178,7 +178,7 @@ class DenoiserTask(Task):
             self.num_conditions = len(known.covariates)
             for name, group in zip(("constant_group", "varying_group"), known.groups, strict=True):
                 self.register_buffer(name, torch.from_numpy(group), persistent=False)
-            self.register_buffer("says_known", torch.from_numpy(known.says_known), persistent=False)
+            self.register_buffer("says_known", torch.from_numpy(known.says_known[0]), persistent=False)
 
     def loss(self, generator: torch.Generator) -> Tensor:
         # With replacement: a batch is of full size also where the trials are few.

@@ -64,7 +64,7 @@ class Dispersion:
         slots = np.asarray(slots, np.float64)
         return cls(slots, np.ones((len(slots), NUM_GAINS)))
 
-    def of_units(self, index: np.ndarray) -> Self:
+    def of_units(self, index: np.ndarray | slice) -> Self:
         """Those of some of the units."""
         return type(self)(self.slots[index], self.gains[index])
 

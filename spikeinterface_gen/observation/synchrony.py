@@ -37,10 +37,14 @@ Neural Computation 2009. Gavish & Donoho, *Optimal shrinkage of singular values*
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import block_diag
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 from scipy.special import ndtr, ndtri
 
 from spikeinterface_gen.observation.dispersion import Dispersion
@@ -79,21 +83,36 @@ class Synchrony:
         """Units that are independent, given their rates."""
         return cls(np.eye(num_units))
 
+    @classmethod
+    def of_blocks(cls, blocks: Iterable[Synchrony]) -> Synchrony:
+        """That of populations one after the other, which share nothing with each other."""
+        return cls(block_diag(*(block.correlation for block in blocks)))
+
     @cached_property
     def coupled(self) -> np.ndarray:
         """Positions of the units that are not independent of all others."""
-        return np.flatnonzero((self.correlation != 0).sum(axis=1) > 1)
+        return np.concatenate([np.empty(0, np.int64), *(units for units, _ in self._groups)])
 
     @cached_property
-    def _factor(self) -> np.ndarray:
-        return np.linalg.cholesky(self.correlation[np.ix_(self.coupled, self.coupled)].astype(np.float64))
+    def _groups(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Units that share with each other and with none beside, and the Cholesky factor of their correlations."""
+        number, group = connected_components(csr_array(self.correlation != 0), directed=False)
+        order = np.argsort(group, kind="stable")
+        sizes = np.bincount(group, minlength=number)
+        groups = np.split(order, np.cumsum(sizes)[:-1])
+        return [
+            (units, np.linalg.cholesky(self.correlation[np.ix_(units, units)].astype(np.float64)))
+            for units in groups
+            if len(units) > 1
+        ]
 
     def couple(self, independent: np.ndarray) -> np.ndarray:
         """Turn the independent uniforms of a trial, shape (bins, units), into coupled ones."""
-        if not len(self.coupled):
+        if not self._groups:
             return independent
         coupled = independent.copy()
-        coupled[:, self.coupled] = ndtr(ndtri(independent[:, self.coupled]) @ self._factor.T)
+        for units, factor in self._groups:
+            coupled[:, units] = ndtr(ndtri(independent[:, units]) @ factor.T)
         # The distribution function may round to 1 where its argument is large.
         return np.clip(coupled, 2.0**-53, 1 - 2.0**-53)
 
