@@ -1,10 +1,10 @@
-"""Linear discriminants of conditions, and drawn latents that vary in them as recorded ones do."""
+"""Linear discriminants of conditions, and drawn latents that vary in them as they should."""
 
 import numpy as np
 import pytest
 import torch
 
-from spikeinterface_gen.diffusion.discriminants import NUM_SLOW, follow, linear_discriminants
+from spikeinterface_gen.diffusion.discriminants import MAX_STRETCH, NUM_SLOW, follow, linear_discriminants
 from spikeinterface_gen.diffusion.modes import cosine_transform, inverse_cosine_transform
 
 BINS, LATENTS = 24, 3
@@ -28,52 +28,69 @@ def left(number, width, seed):
         along = torch.tensordot(x, direction, dims=2)
         x = x + (width - 1) * along[:, None, None] * direction
     angle = 2 * np.pi * torch.rand(number, generator=generator)
-    f = torch.stack([angle.sin(), angle.cos(), torch.ones(number), torch.randn(number), torch.ones(number)], dim=1)
-    return x, f
+    other = torch.randn(number, generator=generator)
+    return x, torch.stack([angle.sin(), angle.cos(), torch.ones(number), other, torch.ones(number)], dim=1)
+
+
+def found(recorded, drawn, shrunk=1.0, error=0.0, number=2000, flags=(2, 4)):
+    """Discriminants where the encoder makes ``shrunk`` x of drawn x, and errs by ``error``."""
+    (x, of_recorded), (y, of_drawn) = left(number, recorded, 0), left(1000, drawn, 1)
+    noise = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
+    return linear_discriminants(x, y, shrunk * y + error * noise, (of_recorded, of_drawn), responses(), KNOWN, flags)
 
 
 def spread_along(x):
     return [float(torch.tensordot(x, B / B.norm(), dims=2).std()) for B in responses()[:2]]
 
 
+def followed(x, f, discriminants, mask=None):
+    return follow(x, torch.zeros(BINS, LATENTS), f[:, KNOWN], *discriminants, mask)
+
+
 @pytest.mark.parametrize(("recorded", "drawn"), [(0.5, 0.7), (0.6, 0.45), (0.5, 0.5)])
 def test_drawn_latents_vary_as_recorded_ones_along_discriminants_and_stay_otherwise(recorded, drawn):
-    found = linear_discriminants(left(2000, recorded, 0), left(1000, drawn, 1), responses(), KNOWN)
     x, f = left(2000, drawn, 2)
     np.testing.assert_allclose(spread_along(x), drawn, rtol=0.06)
-    moved = follow(x, torch.zeros(BINS, LATENTS), f[:, KNOWN], *found)
+    moved = followed(x, f, found(recorded, drawn))
     np.testing.assert_allclose(spread_along(moved), recorded, rtol=0.08)
-    across = cosine_transform(moved - x)
-    # Of the third latent, and of fast modes, nothing.
-    assert across[:, :, 2].abs().max() < 0.15
-    assert across[:, NUM_SLOW:].abs().max() < 1e-4
+    change = cosine_transform(moved - x)
+    # Of the third latent, and of fast modes, next to nothing.
+    assert change[:, :, 2].abs().max() < 0.15
+    assert change[:, NUM_SLOW:].abs().max() < 1e-4
 
 
-def test_nothing_is_done_about_what_is_not_known_or_moves_nothing():
-    discriminants, changes = linear_discriminants(left(2000, 0.5, 0), left(1000, 0.7, 1), responses(), KNOWN)
+@pytest.mark.parametrize(("shrunk", "error"), [(1.0, 0.3), (0.8, 0.3), (0.8, 0.0)])
+def test_errors_of_the_encoder_are_not_drawn_as_well(shrunk, error):
+    x, f = left(2000, 0.7, 2)
+    # What the encoder makes of the drawn ones, s u + error, tells conditions apart as well as u of recorded ones does.
+    expected = np.sqrt(0.6**2 - (error / shrunk) ** 2)
+    np.testing.assert_allclose(spread_along(followed(x, f, found(0.6, 0.7, shrunk, error))), expected, rtol=0.08)
+
+
+def test_nothing_is_done_about_what_is_not_known_not_asked_for_or_moves_nothing():
+    discriminants, changes = found(0.5, 0.7)
     assert not discriminants[2:].any()
     assert not changes[2:].any()
     x, f = left(10, 0.7, 2)
     f[:5, :3] = 0
-    moved = follow(x, torch.zeros(BINS, LATENTS), f[:, KNOWN], discriminants, changes)
+    moved = followed(x, f, (discriminants, changes))
     torch.testing.assert_close(moved[:5], x[:5])
     assert (moved[5:] - x[5:]).abs().max() > 0.1
+    assert not any(part.any() for part in found(0.5, 0.7, flags=(4,)))
 
 
 def test_no_stretch_is_large_and_few_trials_say_nothing():
-    found = linear_discriminants(left(2000, 0.1, 0), left(1000, 1.0, 1), responses(), KNOWN)
     x, f = left(2000, 1.0, 2)
-    moved = follow(x, torch.zeros(BINS, LATENTS), f[:, KNOWN], *found)
-    np.testing.assert_allclose(spread_along(moved), 1 / 1.5, rtol=0.1)
-    few = linear_discriminants(left(16, 0.5, 0), left(1000, 0.7, 1), responses(), KNOWN)
-    assert not any(part.any() for part in few)
+    np.testing.assert_allclose(spread_along(followed(x, f, found(0.1, 1.0))), 1 / MAX_STRETCH, rtol=0.1)
+    # Half of what is recorded is taken for errors at most.
+    np.testing.assert_allclose(spread_along(followed(x, f, found(0.8, 1.0, 0.5, 2.0))), 0.8 / 2**0.5, rtol=0.1)
+    assert not any(part.any() for part in found(0.5, 0.7, number=16))
 
 
 def test_padding_influences_nothing_and_stays():
-    found = linear_discriminants(left(2000, 0.5, 0), left(1000, 0.7, 1), responses(), KNOWN)
+    discriminants = found(0.5, 0.7)
     x, f = left(4, 0.7, 2)
     mask = (torch.arange(BINS) < 15).float()[None, :, None]
-    other = torch.where(mask > 0, x, 9.0)
-    moved, same = (follow(latents, torch.zeros(BINS, LATENTS), f[:, KNOWN], *found, mask) for latents in (x, other))
+    moved, same = (followed(latents, f, discriminants, mask) for latents in (x, torch.where(mask > 0, x, 9.0)))
     torch.testing.assert_close(moved * mask, same * mask)
     torch.testing.assert_close(moved[:, 15:], x[:, 15:])

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.counts import SESSION_TIME, SpikeCounts
 from spikeinterface_gen.diffusion.discriminants import linear_discriminants
 from spikeinterface_gen.diffusion.modes import GaussianModes
 from spikeinterface_gen.diffusion.responses import linear_responses
@@ -17,6 +17,9 @@ from spikeinterface_gen.models.latent_moments import moments
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.tasks import DenoiserTask
+from spikeinterface_gen.observation.count_model import CountModel
+from spikeinterface_gen.observation.history import SpikeHistory
+from spikeinterface_gen.observation.synchrony import Synchrony
 from spikeinterface_gen.training import StageReport, StageSettings
 
 __all__ = ["denoiser_task", "fit_denoiser"]
@@ -43,7 +46,7 @@ def fit_denoiser(
     networks.eval()
     with settings.budget.seconds_for("sampler") as seconds:
         _fit_solver(networks, train, settings.seed, seconds)
-    if len(networks.denoiser.responses):
+    if networks.trial_locked and _to_follow(networks):
         with settings.budget.seconds_for("discriminants") as seconds:
             _fit_discriminants(networks, task.train_latents, train, settings.seed, seconds)
     return report
@@ -66,9 +69,8 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
     modes = GaussianModes.estimate(padded, torch.from_numpy(train.num_bins), networks.trial_locked)
     networks.denoiser.set_modes(*modes)
     if conditions is not None and networks.trial_locked:
-        predictors = networks.denoiser.predictors
-        f = predictors.of(*map(torch.from_numpy, (conditions[1].constant, conditions[1].varying)))
-        networks.denoiser.set_responses(*_responses(x, train, f, predictors.known, networks.num_bins))
+        f = _predictors(networks, conditions[1])
+        networks.denoiser.set_responses(*_responses(x, train, f, networks))
     return DenoiserTask(
         networks.denoiser,
         x,
@@ -81,11 +83,12 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
     )
 
 
-def _responses(x: Tensor, counts: SpikeCounts, f: Tensor, known: Tensor, num_bins: int) -> tuple[Tensor, Tensor]:
-    """Linear responses to predictors f of latents x of trials, over so many bins."""
+def _responses(x: Tensor, counts: SpikeCounts, f: Tensor, networks: LDNSNetworks) -> tuple[Tensor, Tensor]:
+    """Linear responses to predictors f of latents x of trials."""
     mask = torch.from_numpy(counts.mask)[..., None].float()
     deviation = (x - (x * mask).sum(0) / mask.sum(0).clamp_min(1)) * mask
-    return linear_responses(nn.functional.pad(deviation, (0, 0, 0, num_bins - x.shape[1])), f, known)
+    padded = nn.functional.pad(deviation, (0, 0, 0, networks.num_bins - x.shape[1]))
+    return linear_responses(padded, f, networks.denoiser.predictors.known)
 
 
 def _axes(known: np.ndarray, correlation: np.ndarray) -> np.ndarray:
@@ -123,25 +126,58 @@ def _fit_solver(networks: LDNSNetworks, train: SpikeCounts, seed: int, seconds: 
 def _fit_discriminants(networks: LDNSNetworks, x: Tensor, train: SpikeCounts, seed: int, seconds: float) -> None:
     """Let drawn trials follow their conditions as recorded ones, of standardised latents x, do."""
     known = networks.conditions
-    assert known is not None  # There are responses.
+    assert known is not None  # There is something to follow.
     affordable = min(MAX_COMPARED, train.num_trials, COMPARED_BINS_A_SECOND * seconds / train.max_bins)
     num_bins = np.resize(train.num_bins, int(max(MIN_COMPARED, affordable)))
-    z = np.concatenate(list(draw_latents(networks, num_bins, seed, "discriminants")))
-    drawn = networks.standardised(torch.from_numpy(z).to(networks.latent_mean.device))
+    drawn: list[np.ndarray] = []
+    inferred: list[np.ndarray] = []
+    model = CountModel(SpikeHistory.none(train.num_units, networks.binary), Synchrony.none(train.num_units))
+    for z in draw_latents(networks, num_bins, seed, "discriminants"):
+        first = BLOCK_TRIALS * len(drawn)
+        valid = np.arange(z.shape[1]) < num_bins[first : first + len(z), None]
+        s = model.draw(networks.expected_counts(z), seed, "discriminants", first) * valid[..., None]
+        drawn.append(z)
+        inferred.append(networks.encode(s, valid))
+    of_recorded, of_drawn = known.of_counts(train), known.evenly(num_bins)
+    x_drawn, x_inferred = (
+        networks.standardised(torch.from_numpy(np.concatenate(z)).to(networks.latent_mean.device))
+        for z in (drawn, inferred)
+    )
     found = linear_discriminants(
-        _unexplained(networks, x, train.num_bins, known.of_counts(train)),
-        _unexplained(networks, drawn, num_bins, known.evenly(num_bins)),
+        _unexplained(networks, x, train.num_bins, of_recorded),
+        _unexplained(networks, x_drawn, num_bins, of_drawn),
+        _unexplained(networks, x_inferred, num_bins, of_drawn),
+        (_predictors(networks, of_recorded), _predictors(networks, of_drawn)),
         networks.denoiser.responses.cpu(),
         networks.denoiser.predictors.known,
+        _to_follow(networks),
     )
     networks.denoiser.set_discriminants(*found)
 
 
-def _unexplained(networks: LDNSNetworks, x: Tensor, num_bins: np.ndarray, encoded: Encoded) -> tuple[Tensor, Tensor]:
-    """What conditions leave of standardised latents of trials of these lengths, and the predictors of the trials."""
-    device, denoiser = networks.latent_mean.device, networks.denoiser
+def _to_follow(networks: LDNSNetworks) -> list[int]:
+    """The predictors that say what is known of each covariate that trials are asked for.
+
+    About trial time, what is left is what changes from trial to trial, all units alike in part: how much the encoder
+    errs about that depends on how regular spikes are, which is not known yet.
+    """
+    conditions = networks.conditions
+    if conditions is None:
+        return []
+    covariates = (*conditions.constant, *conditions.varying)
+    flags = networks.denoiser.predictors.known.unique().tolist()
+    return [flag for flag, covariate in zip(flags, covariates, strict=True) if covariate.name != SESSION_TIME]
+
+
+def _unexplained(networks: LDNSNetworks, x: Tensor, num_bins: np.ndarray, encoded: Encoded) -> Tensor:
+    """What conditions leave of standardised latents of trials of these lengths."""
+    device = networks.latent_mean.device
     condition = torch.from_numpy(encoded.constant).to(device), torch.from_numpy(encoded.varying).to(device)
-    mean = denoiser.modes(networks.num_bins, condition).mean_over_time.cpu()
+    mean = networks.denoiser.modes(networks.num_bins, condition).mean_over_time.cpu()
     valid = torch.arange(networks.num_bins) < torch.from_numpy(num_bins)[:, None]
     padded = nn.functional.pad(x.cpu(), (0, 0, 0, networks.num_bins - x.shape[1]))
-    return (padded - mean) * valid[..., None], denoiser.predictors.of(*condition).cpu()
+    return (padded - mean) * valid[..., None]
+
+
+def _predictors(networks: LDNSNetworks, encoded: Encoded) -> Tensor:
+    return networks.denoiser.predictors.of(torch.from_numpy(encoded.constant), torch.from_numpy(encoded.varying))
