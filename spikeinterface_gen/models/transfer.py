@@ -206,11 +206,21 @@ def _carry_over_responses(old: LDNSNetworks, new: LDNSNetworks) -> None:
     """What conditions do to modes, of the covariates that are the same."""
     if not (len(old.denoiser.responses) and len(new.denoiser.responses)):
         return
-    before, now = _columns(old.conditions, varying=False), _columns(new.conditions, varying=False)
+    before, now = _predictors(old), _predictors(new)
     for covariate in now.keys() & before.keys():
         for name in ("responses", "explained"):
             carried = getattr(old.denoiser, name)[before[covariate]]
             getattr(new.denoiser, name)[now[covariate]] = carried.to(new.latent_mean.device)
+
+
+def _predictors(networks: LDNSNetworks) -> dict[tuple, Tensor]:
+    """Which predictors of responses are of each covariate, by what it means."""
+    covariates = [covariate for varying in (False, True) for covariate in _columns(networks.conditions, varying)]
+    known = networks.denoiser.predictors.known
+    return {
+        covariate: (known == flag).nonzero()[:, 0]
+        for covariate, flag in zip(covariates, known.unique().tolist(), strict=True)
+    }
 
 
 def _carry_over_denoiser(
