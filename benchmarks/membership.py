@@ -20,7 +20,7 @@ from spikeinterface_gen.randomness import normals, uniforms
 from spikeinterface_gen.validation.privacy import membership_inference
 
 QUARTERS, NUM_DRAWS = 4, 3
-LATENTS, FACTORS = (2, 4, 16), (1, 2, 4, 8, 16)
+LATENTS, FACTORS = (2, 16), (1, 2, 4, 8, 16)
 
 
 def main() -> None:
