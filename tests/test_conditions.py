@@ -215,6 +215,35 @@ def test_rates_follow_the_conditions(model, counts):
         assert 0.75 < (found @ truth) / (seen @ truth) < 1.25
 
 
+def test_angles_are_told_from_drawn_spikes_as_well_as_from_encoded_ones():
+    # Units are tuned to a direction, and share a gain beside.
+    rng = np.random.default_rng(0)
+    preferred = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+
+    def tuned(number):
+        angle, gain = rng.uniform(-np.pi, np.pi, number), rng.normal(0, 0.3, (number, 1))
+        course = np.sin(np.pi * (np.arange(12) + 0.5) / 12)[:, None]
+        log_rate = -1.2 + course * (gain + 1.2 * np.cos(angle[:, None] - preferred))[:, None]
+        return SpikeCounts(rng.poisson(np.exp(log_rate)), 10.0, covariates={"angle": angle})
+
+    def error(counts):
+        """Of the population vector, in radians."""
+        found = np.angle(counts.counts.sum(axis=1) @ np.exp(1j * preferred))
+        return np.abs(np.angle(np.exp(1j * (found - counts.covariates["angle"])))).mean()
+
+    train, test = tuned(400), tuned(2000)
+    steps = {"autoencoder": 300, "refit": 1, "denoiser": 150}
+    model = LDNS(4, **SMALL).fit(train, covariates={"angle": "circular"}, num_steps=steps, progress=False)
+    networks, given = model.networks_, {"angle": test.covariates["angle"]}
+    rates = networks.expected_counts(networks.encode(test.counts))
+    encoded = SpikeCounts(networks.count_model().draw(rates, 1, "encoded"), 10.0, covariates=given)
+    drawn = model.sample(2000, covariates=given, seed=0)
+    assert 0.85 < error(drawn) / error(encoded) < 1.0
+    # The denoiser by itself follows them less sharply.
+    networks.denoiser.discriminant_changes.zero_()
+    assert error(model.sample(2000, covariates=given, seed=0)) > 1.05 * error(drawn)
+
+
 def test_what_is_drawn_for_what_is_kept(model, counts):
     drawn = model.sample(3, covariates={"side": ["left", None, "right"], "speed": np.zeros((BINS, 1))}, seed=0)
     assert drawn.covariates["side"].tolist() == ["left", "", "right"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeinterface_gen.diffusion.discriminants import MAX_STRETCH, NUM_SLOW, follow, linear_discriminants
+from spikeinterface_gen.diffusion.discriminants import MAX_ERROR, MAX_STRETCH, NUM_SLOW, follow, linear_discriminants
 from spikeinterface_gen.diffusion.modes import cosine_transform, inverse_cosine_transform
 
 BINS, LATENTS = 24, 3
@@ -80,10 +80,12 @@ def test_nothing_is_done_about_what_is_not_known_not_asked_for_or_moves_nothing(
 
 
 def test_no_stretch_is_large_and_few_trials_say_nothing():
-    x, f = left(2000, 1.0, 2)
-    np.testing.assert_allclose(spread_along(followed(x, f, found(0.1, 1.0))), 1 / MAX_STRETCH, rtol=0.1)
-    # Half of what is recorded is taken for errors at most.
-    np.testing.assert_allclose(spread_along(followed(x, f, found(0.8, 1.0, 0.5, 2.0))), 0.8 / 2**0.5, rtol=0.1)
+    x, f = left(2000, 0.2, 2)
+    np.testing.assert_allclose(spread_along(followed(x, f, found(0.8, 0.2))), MAX_STRETCH * 0.2, rtol=0.1)
+    # No more than a part of what is recorded is taken for errors.
+    x, f = left(2000, 0.7, 2)
+    expected = 0.8 * (1 - MAX_ERROR) ** 0.5
+    np.testing.assert_allclose(spread_along(followed(x, f, found(0.8, 0.7, 0.5, 2.0))), expected, rtol=0.1)
     assert not any(part.any() for part in found(0.5, 0.7, number=16))
 
 

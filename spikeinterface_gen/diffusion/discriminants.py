@@ -8,20 +8,19 @@ of recorded latents, in slow modes, Fisher's linear discriminants of a covariate
 
 .. math:: u = W^\top (x - \mu(f)), \qquad W = \Sigma^{-1} B,
 
-where the columns of B are the responses to its predictors. Recorded latents are those that the encoder inferred from
-spikes, with its errors, which vary in these directions as well. Drawn trials are as recorded ones where the encoder can
-tell their conditions from their spikes as well: with the second moments :math:`U` of u in recorded trials,
-:math:`\tilde U` in drawn ones, and what it makes of those, s u and an error of second moments N, over k discriminants
+where the columns of B span the responses to its predictors. Recorded latents are those that the encoder inferred from
+spikes, and vary by its errors as well; spikes drawn from them have errors anew. Drawn trials are as recorded ones where
+the encoder can tell their conditions from their spikes as well: with the second moments :math:`U` of u in recorded
+trials, :math:`\tilde U` in drawn ones, and what it makes of their spikes, s u and an error of second moments N,
 
 .. math::
 
-    x \leftarrow x + (a - 1) \, \Sigma W (W^\top \Sigma W)^{-1} u, \qquad
-    a^2 = \frac{k - \mathrm{tr}(U^{-1} N) / s^2}{\mathrm{tr}(U^{-1} \tilde U)} ,
+    x \leftarrow x + (a - 1) \, B (W^\top B)^{-1} u, \qquad
+    a^2 = \frac{k - \mathrm{tr}(U^{-1} N) / s^2}{\mathrm{tr}(U^{-1} \tilde U)}
 
-the smallest change, by Mahalanobis' distance, that makes u as large as it should be. W is of one half of the recorded
-trials and U of the other: in the trials that they are learned from, discriminants vary too little. :math:`\Sigma` is
-shrunk towards its diagonal by as much as makes W tell the conditions of the other half apart best, by Hotelling's trace
-:math:`\mathrm{tr}\big(U^{-1} (W^\top B)(W^\top B)^\top\big)`.
+for k discriminants: of all changes that make u so large, the smallest by Mahalanobis' distance. W is of one half of the
+recorded trials and U of the other: in the trials that they are learned from, discriminants vary too little.
+:math:`\Sigma` is shrunk towards its diagonal by as much as makes W tell the conditions of the other half apart best.
 
 References
 ----------
@@ -46,6 +45,8 @@ NUM_SLOW = 12
 SHRINKAGES = (0.01, 0.03, 0.1, 0.3, 1.0)
 # a and its inverse, at most: a denoiser that is further off is wrong in other ways, too.
 MAX_STRETCH = 2.0
+# Of directions in which means vary, those that do so by this share of the first at least.
+MIN_SPREAD = 0.05
 # Share of U that is taken for errors of the encoder, at most: how noisy spikes are is known only roughly.
 MAX_ERROR = 0.5
 # Trials of either kind without which nothing is changed, for each discriminant.
@@ -61,7 +62,7 @@ def linear_discriminants(
     known: Tensor,
     flags: Sequence[int],
 ) -> tuple[Tensor, Tensor]:
-    """Discriminants of predictors, and by what :func:`follow` changes latents for each.
+    """Discriminants, and by what :func:`follow` changes latents for each, in the places of predictors of a covariate.
 
     Parameters
     ----------
@@ -79,10 +80,10 @@ def linear_discriminants(
     Returns
     -------
     discriminants, changes : Tensor of float32, shape (predictors, bins, latents)
-        Rows of :math:`W^\\top` and of :math:`(a - 1) (W^\\top \\Sigma W)^{-1} W^\\top \\Sigma`, in time.
+        Rows of :math:`W^\\top` and of :math:`(a - 1) (W^\\top B)^{-1} B^\\top`, in time; zero elsewhere.
     """
     _, num_bins, num_latents = responses.shape
-    discriminants, changes = (torch.zeros_like(responses) for _ in range(2))
+    discriminants, changes = torch.zeros_like(responses), torch.zeros_like(responses)
     slow = min(NUM_SLOW, num_bins)
     first, second, of_drawn, of_inferred = (
         _slow_modes(x, slow) for x in (recorded[::2], recorded[1::2], drawn, inferred)
@@ -90,36 +91,36 @@ def linear_discriminants(
     covariance = _second_moment(first)
     own = torch.diag(covariance.diagonal().clamp_min(1e-9))
     candidates = [torch.lerp(covariance, own, share) for share in SHRINKAGES]
-    spread = predictors[0].double().std(dim=0)
     for flag in flags:
-        members = [p for p in (known == flag).nonzero()[:, 0].tolist() if p != flag and responses[p].any()]
+        own_f = known == flag
         in_recorded, in_drawn = (f[:, flag] > 0 for f in (predictors[0][1::2], predictors[1]))
-        if not members or min(int(in_recorded.sum()), int(in_drawn.sum())) < MIN_TRIALS * len(members):
+        f = predictors[0][1::2][in_recorded].double() * own_f
+        mean_of_f = (f - f.mean(dim=0)) @ _slow_modes(responses, slow)
+        B = _principal(mean_of_f)
+        if not B.shape[1] or min(int(in_recorded.sum()), int(in_drawn.sum())) < MIN_TRIALS * B.shape[1]:
             continue
-        B = (_slow_modes(responses[members], slow) * spread[members, None]).T
-        _, W, Sigma_W, U = max(
-            (_told_apart(Sigma, B, second[in_recorded]) for Sigma in candidates), key=lambda found: found[0]
-        )
-        a = _stretch(U, of_drawn[in_drawn] @ W, of_inferred[in_drawn] @ W)
-        change = (a - 1) * _inverse(W.T @ Sigma_W) @ Sigma_W.T
-        for rows, values in ((discriminants, W.T), (changes, change)):
-            modes = torch.zeros(len(members), num_bins, num_latents, dtype=torch.float64)
-            modes[:, :slow] = values.reshape(len(members), slow, num_latents)
-            rows[members] = inverse_cosine_transform(modes).float()
+        told = [_told_apart(Sigma, B, second[in_recorded], mean_of_f) for Sigma in candidates]
+        _, W, root = max(told, key=lambda candidate: candidate[0])
+        a = _factor(*(part[in_drawn] @ W @ root for part in (of_drawn, of_inferred)))
+        modes = torch.zeros(2, B.shape[1], num_bins, num_latents, dtype=torch.float64)
+        for part, rows in zip(modes, (W.T, (a - 1) * _inverse(W.T @ B) @ B.T), strict=True):
+            part[:, :slow] = rows.reshape(-1, slow, num_latents)
+        places = own_f.nonzero()[: B.shape[1], 0]
+        discriminants[places], changes[places] = (inverse_cosine_transform(part).float() for part in modes)
     return discriminants, changes
 
 
 def follow(
     x: Tensor, mean: Tensor, there: Tensor, discriminants: Tensor, changes: Tensor, mask: Tensor | None = None
 ) -> Tensor:
-    """Drawn latents, varying in their discriminants as recorded ones do.
+    """Drawn latents that follow their conditions as recorded spikes do.
 
     Parameters
     ----------
     x, mean : Tensor, shape (batch, bins, latents)
         Latents, and what is expected of them under their conditions.
     there : Tensor, shape (batch, predictors)
-        1 where a predictor is known, else 0: what the trial is not conditioned on is left to vary.
+        1 where a predictor is known, else 0: what a trial is not conditioned on is left to vary.
     discriminants, changes : Tensor, shape (predictors, bins, latents)
         As :func:`linear_discriminants` finds them.
     mask : Tensor, shape (batch, bins, 1), optional
@@ -131,22 +132,28 @@ def follow(
     return x + (change if mask is None else change * mask)
 
 
-def _stretch(U: Tensor, drawn: Tensor, inferred: Tensor) -> float:
-    """a: what ``drawn`` u, shape (trials, k), are to be multiplied by for ``inferred`` ones to have moments s² U."""
-    root = torch.linalg.cholesky(_inverse(U) + 1e-12 * torch.eye(len(U)))
-    drawn, inferred = drawn @ root, inferred @ root
-    power = drawn.square().sum(dim=1).mean().clamp_min(1e-9)
-    s = ((drawn * inferred).sum(dim=1).mean() / power).clamp_min(1e-3)
-    error = (inferred / s - drawn).square().sum(dim=1).mean().clamp_max(MAX_ERROR * len(U))
-    a = ((len(U) - error) / power).sqrt()
-    return float(a.clamp(1 / MAX_STRETCH, MAX_STRETCH))
+def _principal(mean: Tensor) -> Tensor:
+    """B: directions in which means of trials, shape (trials, modes), vary, each as long as that is, (modes, k)."""
+    _, spread, directions = torch.linalg.svd(mean, full_matrices=False)
+    kept = spread > MIN_SPREAD * spread.max().clamp_min(1e-9)
+    return (spread[kept, None] * directions[kept]).T / max(1, len(mean)) ** 0.5
 
 
-def _told_apart(covariance: Tensor, B: Tensor, left: Tensor) -> tuple[float, Tensor, Tensor, Tensor]:
-    """Hotelling's trace in trials of which ``left`` is what conditions leave; W, Σ W and U."""
+def _told_apart(covariance: Tensor, B: Tensor, left: Tensor, mean: Tensor) -> tuple[float, Tensor, Tensor]:
+    """How far apart these means of trials are, relative to U, if ``left`` is what they leave; W, and a root of U⁻¹."""
     W = torch.linalg.solve(covariance, B)
-    U, signal = _second_moment(left @ W), W.T @ B
-    return float(torch.trace(_inverse(U) @ signal @ signal.T)), W, covariance @ W, U
+    w, vectors = torch.linalg.eigh(_second_moment(left @ W))
+    root = vectors * w.clamp_min(1e-9 * w[-1]).rsqrt()
+    return float((mean @ W @ root).square().sum(dim=1).mean()), W, root
+
+
+def _factor(u: Tensor, of_spikes: Tensor) -> float:
+    """a, from u of drawn latents and of what the encoder makes of their spikes, shape (trials, k), relative to U."""
+    k = u.shape[1]
+    power = u.square().sum(dim=1).mean().clamp_min(1e-9)
+    s = ((u * of_spikes).sum(dim=1).mean() / power).clamp_min(1e-3)
+    error = (of_spikes / s - u).square().sum(dim=1).mean().clamp_max(MAX_ERROR * k)
+    return float(((k - error) / power).sqrt().clamp(1 / MAX_STRETCH, MAX_STRETCH))
 
 
 def _inverse(matrix: Tensor) -> Tensor:
