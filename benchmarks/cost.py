@@ -1,12 +1,12 @@
 """What a fit and a draw cost, in time and memory, against trials, bins and units.
 
-    OMP_NUM_THREADS=1 python benchmarks/cost.py [--steps 20]
+    OMP_NUM_THREADS=1 python benchmarks/cost.py [--steps 20] [--axes trials bins units]
 
 Poisson counts, 0.1 a bin. Each point is a process of its own, which fits so many steps of each stage and what follows
 them, in at most a minute, and draws 64 trials; a first fit and draw of a few units warm it up. The time of a step is
 that of the autoencoder's training and of the denoiser's, evaluations included; memory is the most that the process held
 beyond what it held after the warm-up. One size grows at a time. "slope" is that of the logarithms over the larger half
-of the sizes: 1 is linear.
+of the sizes: 1 is linear. Axes that are not asked for stay as they were measured before.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import resource
 import subprocess
 import sys
 import time
+from datetime import date
 
 import numpy as np
 from _record import RESULTS, record
@@ -33,24 +34,34 @@ DRAWN = 64
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--axes", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--point", type=int, nargs=3, metavar=("TRIALS", "BINS", "UNITS"), help="one point, to stdout")
     options = parser.parse_args()
     if options.point:
         print(json.dumps(point(*options.point, options.steps)))
         return
-    figures = {"steps": options.steps, "others are": STARTING}
-    for axis, sizes in SIZES.items():
+    figures = {"steps": options.steps, "others are": STARTING, **measured_before(options.axes)}
+    for axis in options.axes:
         rows = {}
-        for size in sizes:
+        for size in SIZES[axis]:
             shape = STARTING | {axis: size}
             if axis == "bins":
                 # Fewer trials, so that the longest fit into memory.
                 shape["trials"] = 40
             rows[str(size)] = in_a_process(*shape.values(), options.steps)
             print(axis, size, rows[str(size)], flush=True)
-        figures[axis] = {"sizes": rows, "slope": slopes(rows)}
+        figures[axis] = {"sizes": rows, "slope": slopes(rows), "measured on": f"{date.today()}"}
     plot(figures)
     record("cost", figures)
+
+
+def measured_before(axes: list[str]) -> dict:
+    """Of the other axes."""
+    path = RESULTS / "cost.json"
+    if set(axes) == set(SIZES) or not path.exists():
+        return {}
+    before = json.loads(path.read_text(encoding="utf-8"))
+    return {axis: before[axis] for axis in SIZES if axis not in axes}
 
 
 def in_a_process(*arguments: int) -> dict[str, float]:
