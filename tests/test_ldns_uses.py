@@ -208,7 +208,7 @@ def test_long_trials_have_the_statistics_of_short_ones(model, counts):
 @pytest.mark.parametrize(
     ("units", "trials", "bins", "latents"),
     [
-        *((8, 600, 6, 4), (40, 600, 6, 10), (182, 40, 6, 4), (182, 240, 6, 8), (182, 600, 6, 16), (182, 1000, 6, 22)),
+        *((8, 600, 6, 4), (40, 600, 6, 10), (182, 40, 6, 4), (182, 240, 6, 8), (182, 600, 6, 16), (182, 1000, 6, 26)),
         (182, 40, 6 * 64, 8),  # Long trials tell more.
     ],
 )

@@ -310,12 +310,12 @@ def _predictors(conditions: Conditions | None, num_bins: int) -> Predictors | No
 
 
 def _enough_latents(num_units: int, num_samples: float) -> int:
-    """From 4 to 16, at most one for four units and for thirty samples; of many samples, one for eight units, to 32.
+    """From 4 to 16, at most one for four units and for thirty samples; of many samples, one for seven units, to 32.
 
     What a latent does to each unit is learned from samples, and keeps a part of the noise of each.
     """
     latents = max(4, min(16, num_units // 4, int(num_samples) // SAMPLES_A_LATENT))
-    return latents if num_samples < MANY_SAMPLES else max(latents, min(32, num_units // 8))
+    return latents if num_samples < MANY_SAMPLES else max(latents, min(32, num_units // 7))
 
 
 def is_binary(observation: str, counts: SpikeCounts) -> bool:
