@@ -16,11 +16,11 @@ from spikeinterface_gen.training import StageReport, StageSettings, Task, train_
 __all__ = ["FitSettings", "TimeBudget", "run_stage", "stage_steps"]
 
 # Shares of ``max_minutes`` after which a stage must be over.
-STAGES_UNTIL = {"autoencoder": 0.34, "refit": 0.42, "denoiser": 0.86}
+STAGES_UNTIL = {"autoencoder": 0.34, "refit": 0.42, "denoiser": 0.85}
 # Of what follows, in its order: each part goes through as many trials as there is time for.
 SHARES = {
     "sampler": 0.01,
-    "discriminants": 0.012,
+    "discriminants": 0.01,
     "free runs": 0.022,
     "history": 0.022,
     "readout": 0.037,
