@@ -232,7 +232,7 @@ def test_info_of_everything(folder, synthetic, capsys):
     known = info("steinmetz2019")[1]
     assert known["units"] == 983
     bundled = known["bundled_model"]
-    assert (bundled["units"], bundled["latents"], bundled["trial_s"]) == (983, 8, 0.4)
+    assert (bundled["units"], bundled["latents"], bundled["trial_s"]) == (983, 16, 0.4)
     assert bundled["conditions"] == {"session_time_s": "session time, 53.9898 to 1244.42"}
     assert "no file, folder or dataset" in info(folder / "nothing")[1]
     assert "cannot be read as spikes" in info(folder / "key.txt")[1]

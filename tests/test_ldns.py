@@ -63,7 +63,7 @@ def test_shapes_and_units(model, counts):
     drawn = model.sample_rates(3, seed=0)
     assert drawn.shape == (3, 20, 24)
     np.testing.assert_allclose(model.decode(model.sample_latents(3, seed=0)), drawn, rtol=1e-5)
-    with pytest.raises(ValueError, match=r"latents must have shape \(trials, bins, 4\); got \(20, 4\)"):
+    with pytest.raises(ValueError, match=r"latents must have shape \(trials, bins, 6\); got \(20, 6\)"):
         model.decode(latents[0])
 
 

@@ -205,16 +205,10 @@ def test_long_trials_have_the_statistics_of_short_ones(model, counts):
     assert halves[0] == pytest.approx(halves[1], rel=0.1)
 
 
-@pytest.mark.parametrize(
-    ("units", "trials", "bins", "latents"),
-    [
-        *((8, 600, 6, 4), (40, 600, 6, 10), (182, 40, 6, 4), (182, 240, 6, 8), (182, 600, 6, 16), (182, 1000, 6, 26)),
-        (182, 40, 6 * 64, 8),  # Long trials tell more.
-    ],
-)
-def test_latents_are_as_many_as_units_and_trials_tell(units, trials, bins, latents):
-    counts = SpikeCounts(np.ones((trials, bins, units), np.uint8), 10.0)
-    networks = build_networks(LDNS().settings(), Population.of(counts, bins), binary=False)
+@pytest.mark.parametrize(("units", "trials", "latents"), [(8, 40, 4), (40, 40, 10), (182, 40, 16), (182, 1000, 26)])
+def test_latents_are_as_many_as_units_and_trials_tell(units, trials, latents):
+    counts = SpikeCounts(np.ones((trials, 6, units), np.uint8), 10.0)
+    networks = build_networks(LDNS().settings(), Population.of(counts, 6), binary=False)
     assert networks.num_latents == latents
 
 

@@ -58,9 +58,9 @@ class LDNS(LDNSUses, GenerativeModel):
     Parameters
     ----------
     num_latents : int, optional
-        Dimensions of the shared latents. Default: a quarter of the units and one for thirty trials (or parts of 64 bins
-        of long ones) at most, between 4 and 16; of at least 1000 trials a seventh of the units, up to 32, where that is
-        more. More of them tell more of what units share, take longer to learn to draw, and keep more of few trials.
+        Dimensions of the shared latents. Default: a quarter of the units, between 4 and 16; of at least 1000 trials a
+        seventh of the units, up to 32, where that is more. More of them tell more of what units share, and take longer
+        to learn to draw.
     channels, num_blocks : int
         Width and depth of the encoder.
     denoiser_channels, denoiser_blocks : int, optional

@@ -34,8 +34,6 @@ __all__ = ["COUNT_MODEL_OF_UNITS", "SPREAD", "LDNSNetworks", "build_networks", "
 # Tokens that a trial is cut into at most, unless a token would then hold more latents than the denoiser has channels,
 # or, of recordings without trials, than half as many: what latents do within a token would be lost.
 MAX_TOKENS = 32
-# Trials, or parts of long ones, for each latent; and with how many there are enough for wide networks.
-SAMPLES_A_LATENT, MANY_SAMPLES = 30, 1000
 SPREAD = 1.1
 """Standard deviation of the noise that the default sampler starts from."""
 
@@ -282,12 +280,12 @@ def build_networks(
     """
     num_units = len(population.unit_ids)
     num_latents = settings["num_latents"]
-    few = population.num_parts < MANY_SAMPLES
+    few = population.num_parts < 1000
     with torch.random.fork_rng():
         torch.random.default_generator.manual_seed(seed)
         return LDNSNetworks(
             num_units,
-            _enough_latents(num_units, population.num_samples) if num_latents is None else num_latents,
+            _enough_latents(num_units, few) if num_latents is None else num_latents,
             population.max_bins,
             trial_locked=population.trial_locked,
             binary=binary,
@@ -309,13 +307,10 @@ def _predictors(conditions: Conditions | None, num_bins: int) -> Predictors | No
     return Predictors(num_bins, tuple(constant.tolist()), tuple(varying.tolist()))
 
 
-def _enough_latents(num_units: int, num_samples: float) -> int:
-    """From 4 to 16, at most one for four units and for thirty samples; of many samples, one for seven units, to 32.
-
-    What a latent does to each unit is learned from samples, and keeps a part of the noise of each.
-    """
-    latents = max(4, min(16, num_units // 4, int(num_samples) // SAMPLES_A_LATENT))
-    return latents if num_samples < MANY_SAMPLES else max(latents, min(32, num_units // 7))
+def _enough_latents(num_units: int, few_trials: bool) -> int:
+    """A quarter of the units, from 4 to 16; where there are trials to learn them from, a seventh, to 32, if more."""
+    latents = min(16, max(4, num_units // 4))
+    return latents if few_trials else max(latents, min(32, num_units // 7))
 
 
 def is_binary(observation: str, counts: SpikeCounts) -> bool:

@@ -67,11 +67,6 @@ class Population:
             return float(self.occurrences.sum())
         return float(np.maximum(self.lengths / PART_BINS, 1.0) @ self.occurrences)
 
-    @property
-    def num_samples(self) -> float:
-        """How often activity of the kind was seen: trials, or parts of 64 bins where there are more of these."""
-        return max(float(self.occurrences.sum()), float(self.lengths @ self.occurrences) / PART_BINS)
-
     def draw_lengths(self, num_trials: int, durations: Any, seed: int) -> np.ndarray:
         """Bins of each trial to draw, int64, shape (num_trials,).
 
