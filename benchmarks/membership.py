@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/membership.py [--splits 3] [--minutes 4]
 
-The bundled session, units of at least 1 Hz, 80/20 splits at random: LDNS with several numbers of latents, a PSTH Poisson
-model, and factor analysis with as many factors, the standard linear model of shared variability: of the square roots of
-counts in quarters of trials about their mean (Anscombe's), with Gaussian factors that have the covariance of the inferred
-ones over a trial, and Poisson spikes. As many trials are drawn as there are training trials.
+The bundled session, units of at least 1 Hz, 80/20 splits at random: LDNS with several numbers of latents, a PSTH
+Poisson model, and factor analysis with as many factors, the standard linear model of shared variability: of the square
+roots of counts in quarters of trials about their mean (Anscombe's), with Gaussian factors that have the covariance of
+the inferred ones over a trial, and Poisson spikes. As many trials are drawn as there are training trials.
 """
 
 import argparse
