@@ -2,7 +2,7 @@ r"""Drawn trials that can be told apart by their conditions as well as recorded 
 
 A denoiser soon draws latents of the right mean under each condition, and of the right variance in each mode. What it is
 longest in learning is how little varies in just those directions that tell conditions apart: latents that were drawn
-for a reach then point by a third further to its sides than recorded ones do. With predictors f and their responses
+for a reach then point by a quarter further to its sides than recorded ones do. With predictors f and their responses
 :math:`\mu(f)` (:mod:`~spikeinterface_gen.diffusion.responses`), and the covariance :math:`\Sigma` of what these leave
 of recorded latents, in slow modes, Fisher's linear discriminants of a covariate are
 
