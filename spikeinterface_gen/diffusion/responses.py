@@ -20,6 +20,7 @@ modes answer to conditions, fast ones do not.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -59,22 +60,31 @@ class Predictors:
         """Modes of each varying feature."""
         return min(NUM_SLOW, self.num_bins)
 
-    @property
+    @cached_property
     def known(self) -> Tensor:
         """For each predictor, the number of the one that says whether it is known, int64."""
-        flags = sorted(set(self.varying_known))
         first = len(self.constant_known) + self.num_slow * len(self._values)
-        of_values = [first + flags.index(self.varying_known[k]) for k in self._values]
-        of_flags = range(first, first + len(flags))
+        of_values = [first + self._varying_flags.index(self.varying_known[k]) for k in self._values]
+        of_flags = range(first, first + len(self._varying_flags))
         return torch.tensor([*self.constant_known, *self.num_slow * of_values, *of_flags], dtype=torch.int64)
+
+    @property
+    def flags(self) -> list[int]:
+        """The predictors that say what is known: one for each covariate, constant ones first."""
+        return self.known.unique().tolist()
 
     def __len__(self) -> int:
         return len(self.known)
 
-    @property
+    @cached_property
+    def _varying_flags(self) -> list[int]:
+        """Varying features that say what is known."""
+        return sorted(set(self.varying_known))
+
+    @cached_property
     def _values(self) -> list[int]:
-        """Varying features other than those that say what is known."""
-        return [k for k, flag in enumerate(self.varying_known) if k != flag]
+        """The other varying features."""
+        return [k for k in range(len(self.varying_known)) if k not in self._varying_flags]
 
     def of(self, constant: Tensor, varying: Tensor | None = None) -> Tensor:
         """Predictors of trials, shape (trials, predictors).
@@ -89,7 +99,7 @@ class Predictors:
             return constant
         values = torch.nn.functional.pad(varying[..., self._values], (0, 0, 0, self.num_bins - varying.shape[1]))
         slow = cosine_transform(values)[:, : self.num_slow].flatten(1)
-        flags = varying[..., sorted(set(self.varying_known))].amax(dim=1)
+        flags = varying[..., self._varying_flags].amax(dim=1)
         return torch.cat([constant, slow, flags], dim=1)
 
 

@@ -20,7 +20,7 @@ from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.posterior import GaussianCovariance, posterior_denoiser
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, angular
 from spikeinterface_gen.models.base import check_counts
-from spikeinterface_gen.models.latent_draws import denoiser_of, sample_latents
+from spikeinterface_gen.models.latent_draws import condition_of, denoiser_of, sample_latents
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.observation.history import MAX_RATE
 from spikeinterface_gen.provenance import provenance
@@ -122,11 +122,10 @@ def _latents(
         is_known = torch.from_numpy(np.pad(known[part], pad)).to(device)
         # Trials that are not padded in the data may still be shorter than the network: they go on, unknown.
         lengths = counts.num_bins[part] if not counts.mask[part].all() else np.full(len(s), length)
-        denoise, _ = denoiser_of(networks, range(part.start, part.stop), lengths, length, encoded)
+        numbers = range(part.start, part.stop)
+        denoise, _ = denoiser_of(networks, lengths, length, condition_of(networks, encoded, numbers, length))
         shape = (length, networks.num_latents)
-        noise = np.stack(
-            [normals(seed, f"completion/{sample}", trial, shape) for trial in range(part.start, part.stop)]
-        )
+        noise = np.stack([normals(seed, f"completion/{sample}", trial, shape) for trial in numbers])
         start_noise = torch.from_numpy(noise).to(device)
 
         def draw_noise(_: int, noise: Tensor = start_noise) -> Tensor:

@@ -10,7 +10,7 @@ from spikeinterface_gen.counts import SESSION_TIME, SpikeCounts
 from spikeinterface_gen.diffusion.discriminants import linear_discriminants
 from spikeinterface_gen.diffusion.modes import GaussianModes
 from spikeinterface_gen.diffusion.responses import linear_responses
-from spikeinterface_gen.models.conditions import Encoded
+from spikeinterface_gen.models.conditions import Conditions, Encoded
 from spikeinterface_gen.models.fit_settings import FitSettings, run_stage
 from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, draw_latents, fit_solver
 from spikeinterface_gen.models.latent_moments import moments
@@ -18,8 +18,6 @@ from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.tasks import DenoiserTask
 from spikeinterface_gen.observation.count_model import CountModel
-from spikeinterface_gen.observation.history import SpikeHistory
-from spikeinterface_gen.observation.synchrony import Synchrony
 from spikeinterface_gen.training import StageReport, StageSettings
 
 __all__ = ["denoiser_task", "fit_denoiser"]
@@ -46,9 +44,10 @@ def fit_denoiser(
     networks.eval()
     with settings.budget.seconds_for("sampler") as seconds:
         _fit_solver(networks, train, settings.seed, seconds)
-    if networks.trial_locked and _to_follow(networks):
+    known = networks.conditions
+    if networks.trial_locked and known is not None and (flags := _to_follow(networks, known)):
         with settings.budget.seconds_for("discriminants") as seconds:
-            _fit_discriminants(networks, task.train_latents, train, settings.seed, seconds)
+            _fit_discriminants(networks, known, flags, task.train_latents, train, settings.seed, seconds)
     return report
 
 
@@ -123,15 +122,21 @@ def _fit_solver(networks: LDNSNetworks, train: SpikeCounts, seed: int, seconds: 
     fit_solver(networks, num_bins, seed, None if networks.conditions is None else networks.conditions.evenly(num_bins))
 
 
-def _fit_discriminants(networks: LDNSNetworks, x: Tensor, train: SpikeCounts, seed: int, seconds: float) -> None:
+def _fit_discriminants(
+    networks: LDNSNetworks,
+    known: Conditions,
+    flags: list[int],
+    x: Tensor,
+    train: SpikeCounts,
+    seed: int,
+    seconds: float,
+) -> None:
     """Let drawn trials follow their conditions as recorded ones, of standardised latents x, do."""
-    known = networks.conditions
-    assert known is not None  # There is something to follow.
     affordable = min(MAX_COMPARED, train.num_trials, COMPARED_BINS_A_SECOND * seconds / train.max_bins)
     num_bins = np.resize(train.num_bins, int(max(MIN_COMPARED, affordable)))
     drawn: list[np.ndarray] = []
     inferred: list[np.ndarray] = []
-    model = CountModel(SpikeHistory.none(train.num_units, networks.binary), Synchrony.none(train.num_units))
+    model = CountModel.independent(train.num_units, networks.binary)
     for z in draw_latents(networks, num_bins, seed, "discriminants"):
         first = BLOCK_TRIALS * len(drawn)
         valid = np.arange(z.shape[1]) < num_bins[first : first + len(z), None]
@@ -150,22 +155,19 @@ def _fit_discriminants(networks: LDNSNetworks, x: Tensor, train: SpikeCounts, se
         (_predictors(networks, of_recorded), _predictors(networks, of_drawn)),
         networks.denoiser.responses.cpu(),
         networks.denoiser.predictors.known,
-        _to_follow(networks),
+        flags,
     )
     networks.denoiser.set_discriminants(*found)
 
 
-def _to_follow(networks: LDNSNetworks) -> list[int]:
+def _to_follow(networks: LDNSNetworks, known: Conditions) -> list[int]:
     """The predictors that say what is known of each covariate that trials are asked for.
 
     About trial time, what is left is what changes from trial to trial, all units alike in part: how much the encoder
     errs about that depends on how regular spikes are, which is not known yet.
     """
-    conditions = networks.conditions
-    if conditions is None:
-        return []
-    covariates = (*conditions.constant, *conditions.varying)
-    flags = networks.denoiser.predictors.known.unique().tolist()
+    covariates = (*known.constant, *known.varying)
+    flags = networks.denoiser.predictors.flags
     return [flag for flag, covariate in zip(flags, covariates, strict=True) if covariate.name != SESSION_TIME]
 
 

@@ -23,6 +23,7 @@ from spikeinterface_gen.randomness import normals
 __all__ = [
     "BLOCK_TRIALS",
     "bytes_to_draw",
+    "condition_of",
     "denoiser_of",
     "draw_latents",
     "draw_rates",
@@ -87,9 +88,9 @@ def sample_latents(
         # A block that is not full is filled up, so that it is computed in the same shape.
         lengths = np.concatenate([wanted, np.full(block_trials - len(wanted), longest)])
         trials = range(first, first + block_trials)
-        denoise, mask = denoiser_of(networks, trials, lengths, length, encoded, guidance, margin)
+        condition = condition_of(networks, encoded if guidance else None, trials, length, margin)
+        denoise, mask = denoiser_of(networks, lengths, length, condition, guidance)
         draw_noise = partial(_noise, networks, seed, trials, length)
-        condition = None if encoded is None or not guidance else _condition(networks, encoded, trials, length, margin)
         if sampler == "modal":
             x = networks.solve(denoise, draw_noise, steps, networks.denoiser.modes(length, condition), mask)
         else:
@@ -126,9 +127,9 @@ def fit_solver(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, encoded:
         Conditions of these.
     """
     length, trials = networks.num_bins, range(len(num_bins))
-    denoise, mask = denoiser_of(networks, trials, num_bins, length, encoded)
+    condition = condition_of(networks, encoded, trials, length)
+    denoise, mask = denoiser_of(networks, num_bins, length, condition)
     noise = _noise(networks, seed, trials, length, 0)
-    condition = None if encoded is None else _condition(networks, encoded, trials, length, 0)
     modes, steps = networks.denoiser.modes(length, condition), len(networks.solver_weights)
     networks.solver_weights.copy_(fit_weights(denoise, noise, steps, modes, mask, SPREAD))
     spread, plain = (
@@ -157,18 +158,15 @@ def bytes_to_draw(networks: LDNSNetworks, num_bins: np.ndarray, batch_size: int 
 
 def denoiser_of(
     networks: LDNSNetworks,
-    trials: range,
     lengths: np.ndarray,
     length: int,
-    encoded: Encoded | None,
+    condition: tuple[Tensor, Tensor] | None,
     guidance: float = 1.0,
-    margin: int = 0,
 ) -> tuple[Callable[[Tensor, Tensor], Tensor], Tensor | None]:
     """The denoiser as samplers call it, for trials of these lengths, padded to one, and their mask.
 
-    ``trials`` says which of the trials of ``encoded`` they are; the others as for :func:`sample_latents`. Trials that
-    are longer than any of the data have no mask: they are drawn as long as the longest, and cut. Conditions of bins
-    begin after ``margin`` of them.
+    ``condition`` is that of :func:`condition_of`. Trials that are longer than any of the data have no mask: they are
+    drawn as long as the longest, and cut.
     """
     denoiser = networks.fast_denoiser()
     is_long = length > networks.num_bins
@@ -183,9 +181,9 @@ def denoiser_of(
 
         return long if is_long else lambda y, sigma: whole(y, sigma, condition)
 
-    if encoded is None:
+    if condition is None:
         return given(None), mask
-    return guided(given(_condition(networks, encoded, trials, length, margin)), given(None), guidance), mask
+    return guided(given(condition), given(None), guidance), mask
 
 
 def _noise(networks: LDNSNetworks, seed: int, trials: range, length: int, draw: int) -> Tensor:
@@ -194,10 +192,15 @@ def _noise(networks: LDNSNetworks, seed: int, trials: range, length: int, draw: 
     return torch.from_numpy(noise).to(networks.latent_mean.device)
 
 
-def _condition(
-    networks: LDNSNetworks, encoded: Encoded, trials: range, length: int, margin: int
-) -> tuple[Tensor, Tensor]:
-    """Conditions of trials, unknown beyond those that there are; margins have those of the nearest bin."""
+def condition_of(
+    networks: LDNSNetworks, encoded: Encoded | None, trials: range, length: int, margin: int = 0
+) -> tuple[Tensor, Tensor] | None:
+    """Conditions of some of the trials, padded to one length, as the denoiser takes them.
+
+    They are unknown beyond the trials that there are; margins, after which bins begin, have those of the nearest bin.
+    """
+    if encoded is None:
+        return None
     constant = encoded.constant[trials.start : trials.stop]
     varying = encoded.varying[trials.start : trials.stop, :length]
     beyond = len(trials) - len(constant)

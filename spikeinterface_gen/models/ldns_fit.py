@@ -24,9 +24,7 @@ from spikeinterface_gen.models.tasks import AutoencoderTask
 from spikeinterface_gen.models.transfer import Start
 from spikeinterface_gen.models.trials import joined, some_trials
 from spikeinterface_gen.observation.count_model import CountModel
-from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.likelihood import bernoulli_nll, poisson_nll
-from spikeinterface_gen.observation.synchrony import Synchrony
 from spikeinterface_gen.training import StageReport, StageSettings
 from spikeinterface_gen.validation.distances import compare, compare_real
 
@@ -197,7 +195,7 @@ def _stage_metrics(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCo
     model = networks.count_model()
     # Without history the sampled rates have means of their own; only with it are they calibrated.
     history, synchrony = model.history, model.synchrony
-    neither = CountModel(SpikeHistory.none(train.num_units, networks.binary), Synchrony.none(train.num_units))
+    neither = CountModel.independent(train.num_units, networks.binary)
     rows = {
         "rates of held-out trials": _drawn(neither, encoded, held_out, seed),
         "sampled latents": _drawn(neither, sampled, held_out, seed),

@@ -88,7 +88,7 @@ def fit_count_model(
     with budget.seconds_for("history") as seconds:
         observed = min(MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND * seconds)
         history, gains = _fit_history(networks, history_bins, some_trials(train, observed, seed), seed)
-    recorded = joined(train, held_out)
+    recorded, independent = joined(train, held_out), Synchrony.none(train.num_units)
     with budget.seconds_for("readout") as seconds:
         moments = [
             (units, count_moments(recorded.counts[..., units], recorded.mask, seed))
@@ -98,13 +98,13 @@ def fit_count_model(
         some = _affordable(runs, history, seconds / 2)
         likeliest = networks.autoencoder.decoder.outlet.weight.detach().clone()
         for _ in range(READOUT_ROUNDS):
-            model = CountModel(history, Synchrony.none(recorded.num_units))
+            model = CountModel(history, independent)
             history, expected = _free_run(networks, model, some, seed, mean, iterations=3)
             seconds_each = seconds / (2 * READOUT_ROUNDS)
             _correct_readout(networks, likeliest, history, expected, some, moments, seed, seconds_each)
     with budget.seconds_for("calibration") as seconds:
         some = _affordable(runs, history, seconds)
-        model = CountModel(history, Synchrony.none(recorded.num_units))
+        model = CountModel(history, independent)
         history, expected = _free_run(networks, model, some, seed, mean)
         synchrony = Synchrony.of_blocks(
             fit_synchrony(of_units, expected[..., units], some.valid, history.dispersion.of_units(units), seed)
@@ -178,17 +178,8 @@ def _correct_readout(
     for units, of_units in recorded:
         free = free_moments(expected[..., units], runs.valid, history.dispersion.of_units(units), seed)
         missing = (of_units.over(1) - free.over(1)) * of_units.known_pairs
-        seconds_each = seconds * len(free.sd) / len(likeliest)
-        fit_readout(
-            networks.autoencoder.decoder,
-            likeliest[units],
-            latents,
-            missing,
-            free.sd,
-            of_units.num_bins,
-            seconds_each,
-            units,
-        )
+        share, decoder = len(free.sd) / len(likeliest), networks.autoencoder.decoder
+        fit_readout(decoder, likeliest[units], latents, missing, free.sd, of_units.num_bins, share * seconds, units)
 
 
 def _paired_units(num_units: int, seconds: float) -> list[slice]:

@@ -23,7 +23,7 @@ from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS
 from spikeinterface_gen.diffusion.windows import half_window
 from spikeinterface_gen.models.conditions import Conditions, Trials, trials_to_draw
-from spikeinterface_gen.models.latent_draws import denoiser_of
+from spikeinterface_gen.models.latent_draws import condition_of, denoiser_of
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.provenance import provenance
 from spikeinterface_gen.randomness import normals, resolve_seed
@@ -81,7 +81,8 @@ class RunningSession(Iterator[SpikeCounts]):
         self._modes = self._networks.denoiser.modes(length)
         window = _window_to_draw(self._networks.conditions, population, length, covariates)
         self._covariates = window.covariates
-        self._denoise, _ = denoiser_of(self._networks, range(1), window.num_bins, length, window.encoded)
+        condition = condition_of(self._networks, window.encoded, range(1), length)
+        self._denoise, _ = denoiser_of(self._networks, window.num_bins, length, condition)
         self._steps = steps or DEFAULT_STEPS["modal"]
         self._windows: dict[int, np.ndarray] = {}
         self._model = self._networks.count_model()

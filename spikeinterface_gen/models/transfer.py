@@ -216,10 +216,10 @@ def _carry_over_responses(old: LDNSNetworks, new: LDNSNetworks) -> None:
 def _predictors(networks: LDNSNetworks) -> dict[tuple, Tensor]:
     """Which predictors of responses are of each covariate, by what it means."""
     covariates = [covariate for varying in (False, True) for covariate in _columns(networks.conditions, varying)]
-    known = networks.denoiser.predictors.known
+    predictors = networks.denoiser.predictors
     return {
-        covariate: (known == flag).nonzero()[:, 0]
-        for covariate, flag in zip(covariates, known.unique().tolist(), strict=True)
+        covariate: (predictors.known == flag).nonzero()[:, 0]
+        for covariate, flag in zip(covariates, predictors.flags, strict=True)
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -27,6 +28,11 @@ class CountModel:
 
     history: SpikeHistory
     synchrony: Synchrony
+
+    @classmethod
+    def independent(cls, num_units: int, binary: bool) -> Self:
+        """Poisson or, where ``binary``, Bernoulli counts, given their rates."""
+        return cls(SpikeHistory.none(num_units, binary), Synchrony.none(num_units))
 
     def draw(
         self,
