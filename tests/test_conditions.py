@@ -375,6 +375,21 @@ def test_trials_of_different_lengths_take_those_of_their_covariates(tmp_path):
 # ---- bad input ---------------------------------------------------------------------------------
 
 
+def test_short_trials_are_the_same_beside_long_ones():
+    rng, lengths = np.random.default_rng(0), np.resize([5, BINS], 120)
+    inside = (np.arange(BINS) < lengths[:, None])[..., None]
+    speed = np.where(inside, 1.0 + rng.normal(size=(120, BINS, 1)), np.nan)
+    spikes = rng.poisson(np.exp(0.5 * np.nan_to_num(speed) * np.linspace(-1, 1, UNITS))) * inside
+    counts = SpikeCounts(spikes, 10.0, num_bins=lengths, covariates={"speed": speed})
+    steps = {"autoencoder": 40, "refit": 5, "denoiser": 60}
+    model = LDNS(4, **SMALL).fit(counts, covariates=["speed"], num_steps=steps, progress=False)
+    # Of seed 5, the first three trials are short, and others are not.
+    few, many = model.sample_latents(3, seed=5), model.sample_latents(20, seed=5)
+    assert few.shape[1] == 5
+    assert many.shape[1] == BINS
+    np.testing.assert_allclose(few, many[:3, :5], atol=1e-5)
+
+
 def test_covariates_that_cannot_be_conditions(counts):
     bad = {
         "names trials rather than conditions": [f"t{k}" for k in range(TRIALS)],

@@ -204,7 +204,8 @@ def condition_of(
     constant = encoded.constant[trials.start : trials.stop]
     varying = encoded.varying[trials.start : trials.stop, :length]
     beyond = len(trials) - len(constant)
-    varying = np.pad(varying, ((0, 0), (margin, length - margin - varying.shape[1]), (0, 0)), mode="edge")
+    varying = np.pad(varying, ((0, 0), (margin, margin), (0, 0)), mode="edge")
+    # Zero beyond the end of a trial, as in training, whichever other trials are drawn.
+    varying = np.pad(varying, ((0, beyond), (0, length - varying.shape[1]), (0, 0)))
     device = networks.latent_mean.device
-    padded = np.pad(constant, ((0, beyond), (0, 0))), np.pad(varying, ((0, beyond), (0, 0), (0, 0)))
-    return torch.from_numpy(padded[0]).to(device), torch.from_numpy(padded[1]).to(device)
+    return torch.from_numpy(np.pad(constant, ((0, beyond), (0, 0)))).to(device), torch.from_numpy(varying).to(device)
