@@ -3,6 +3,8 @@
 import json
 import os
 import platform
+import statistics
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,6 +32,12 @@ def record(name: str, figures: dict[str, Any]) -> Path:
     temporary.replace(path)
     print(path.read_text(encoding="utf-8"))
     return path
+
+
+def median_and_range(values: Sequence[float], digits: int) -> dict[str, Any]:
+    """Of what was measured several times, rounded."""
+    median, low, high = (round(float(x), digits) for x in (statistics.median(values), min(values), max(values)))
+    return {"median": median, "range": [low, high]}
 
 
 def machine() -> dict[str, Any]:

@@ -9,10 +9,10 @@ Units of at least 1 Hz; 80/20 splits at random, one fit each, and one split by t
 import argparse
 import time
 
-import numpy as np
-from _record import record
+from _record import median_and_range, record
+from _session import recorded_session
 
-from spikeinterface_gen import LDNS, load_dataset, validate
+from spikeinterface_gen import LDNS, validate
 from spikeinterface_gen.models.psth import PSTHPoisson
 
 METRICS = ("population_count", "correlation", "isi_mean", "isi_sd", "rate", "fano_factor", "cv2", "autocorrelogram")
@@ -23,8 +23,7 @@ def main() -> None:
     parser.add_argument("--fits", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=4.0)
     options = parser.parse_args()
-    counts = load_dataset("steinmetz2019")
-    counts = counts.select_units(counts.unit_ids[counts.rates_hz >= 1.0])
+    counts = recorded_session()
     splits = {f"random {seed}": counts.split((0.8, 0.2), seed=seed) for seed in range(options.fits)}
     splits["last fifth"] = counts.split((0.8, 0.2), by="time")
     figures = {name: judged(*split, options.minutes) for name, split in splits.items()}
@@ -81,10 +80,7 @@ def medians(all_figures: list[dict]) -> dict:
     for key in ("excess", "agreement", "of_ceiling"):
         rows[f"correlation {key}"] = [f["correlation"][key] for f in all_figures]
     rows["membership_inference_auc"] = [f["membership_inference_auc"] for f in all_figures]
-    return {
-        name: {"median": rounded(np.median(values)), "range": [min(values), max(values)]}
-        for name, values in rows.items()
-    }
+    return {name: median_and_range(values, 4) for name, values in rows.items()}
 
 
 def rounded(value: float) -> float:

@@ -11,8 +11,9 @@ import argparse
 
 import numpy as np
 from _record import record
+from _session import recorded_session
 
-from spikeinterface_gen import LDNS, bits_per_spike, load_dataset
+from spikeinterface_gen import LDNS, bits_per_spike
 from spikeinterface_gen.models.psth import PSTHPoisson
 from spikeinterface_gen.randomness import uniforms
 
@@ -22,8 +23,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=4.0)
     parser.add_argument("--samples", type=int, default=8)
     options = parser.parse_args()
-    counts = load_dataset("steinmetz2019")
-    train, test = counts[:, counts.rates_hz >= 1.0].split((0.8, 0.2), seed=0)
+    train, test = recorded_session().split((0.8, 0.2), seed=0)
     model = LDNS().fit(train, seed=0, max_minutes=options.minutes, progress=False)
     psth = PSTHPoisson().fit(train).expected_counts_ * (1000.0 / test.bin_size_ms)
     units = np.broadcast_to(uniforms(0, "held out", 0, (test.num_units,)) >= 0.25, test.counts.shape[1:])

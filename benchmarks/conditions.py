@@ -14,8 +14,9 @@ import time
 
 import numpy as np
 from _record import record
+from _session import recorded_session
 
-from spikeinterface_gen import LDNS, SpikeCounts, load_dataset, validate
+from spikeinterface_gen import LDNS, SpikeCounts, validate
 from spikeinterface_gen.counts import SESSION_TIME
 from spikeinterface_gen.randomness import uniforms
 from spikeinterface_gen.validation.decoding import _classify
@@ -67,8 +68,7 @@ def main() -> None:
 
 
 def session() -> SpikeCounts:
-    counts = load_dataset("steinmetz2019")
-    counts = counts.select_units(counts.unit_ids[counts.rates_hz >= 1.0])
+    counts = recorded_session()
     side = np.sign(counts.covariates["contrast_left"] - counts.covariates["contrast_right"]).astype(int)
     return counts.with_covariates(
         side=np.array(["right", "equal", "left"])[side + 1],

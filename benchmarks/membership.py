@@ -12,9 +12,10 @@ import argparse
 import time
 
 import numpy as np
-from _record import record
+from _record import median_and_range, record
+from _session import recorded_session
 
-from spikeinterface_gen import LDNS, SpikeCounts, load_dataset, validate
+from spikeinterface_gen import LDNS, SpikeCounts, validate
 from spikeinterface_gen.models.psth import PSTHPoisson
 from spikeinterface_gen.randomness import normals, uniforms
 from spikeinterface_gen.validation.privacy import membership_inference
@@ -28,8 +29,7 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=4.0)
     options = parser.parse_args()
-    counts = load_dataset("steinmetz2019")
-    counts = counts.select_units(counts.unit_ids[counts.rates_hz >= 1.0])
+    counts = recorded_session()
     splits = [counts.split((0.8, 0.2), seed=seed) for seed in range(options.splits)]
     figures = {"data": f"{counts}", "splits": options.splits, "draws": NUM_DRAWS, "models": {}}
 
@@ -37,13 +37,8 @@ def main() -> None:
         """``draw``: of training trials and a seed."""
         started = time.monotonic()
         found = [judged(draw(train), train, held_out) for train, held_out in splits]
-        figures["models"][name] = {
-            key: {
-                "median": round(float(np.median(values)), 3),
-                "range": [round(float(np.min(values)), 3), round(float(np.max(values)), 3)],
-            }
-            for key, values in ((key, [f[key] for f in found]) for key in found[0])
-        } | {"seconds": round(time.monotonic() - started, 1)}
+        figures["models"][name] = {key: median_and_range([f[key] for f in found], 3) for key in found[0]}
+        figures["models"][name]["seconds"] = round(time.monotonic() - started, 1)
         print(name, figures["models"][name], flush=True)
 
     judge("PSTH Poisson", lambda train: sampler_of(PSTHPoisson().fit(train), len(train)))

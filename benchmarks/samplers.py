@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 from _record import record
+from _session import recorded_session
 
 from spikeinterface_gen import LDNS, load_dataset, load_model
 from spikeinterface_gen.validation.distances import compare, floors
@@ -35,12 +36,11 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=128)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    counts = load_dataset("steinmetz2019")
     if options.model:
         model = load_model(options.model)
-        counts = counts.select_units(model.population_.unit_ids)
+        counts = load_dataset("steinmetz2019").select_units(model.population_.unit_ids)
     else:
-        counts = counts[:, counts.rates_hz >= 1.0]
+        counts = recorded_session()
     train, test = counts.split((0.8, 0.2), seed=0)
     if not options.model:
         model = LDNS().fit(train, seed=0, max_minutes=options.minutes, progress=False)

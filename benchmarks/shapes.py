@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from _record import record
+from _session import active_units
 
 from spikeinterface_gen import LDNS, SpikeCounts, load_dataset, validate
 from spikeinterface_gen.models.psth import PSTHPoisson
@@ -62,7 +63,7 @@ def simulated(num_units: int, num_trials: int, num_bins: int) -> tuple[SpikeCoun
 def session(path: Path) -> SpikeCounts:
     with np.load(path, allow_pickle=False) as file:
         counts = SpikeCounts(file["counts"], 10.0, t_starts_s=file["trial_t_start_s"])
-    return counts.select_units(counts.unit_ids[counts.rates_hz >= 1.0])
+    return active_units(counts)
 
 
 def retina(path: Path) -> SpikeCounts:

@@ -9,7 +9,7 @@ trials of the second set that neither learns from.
 import argparse
 
 import numpy as np
-from _record import record
+from _record import median_and_range, record
 
 from spikeinterface_gen import LDNS, load_dataset
 from spikeinterface_gen.validation.distances import compare
@@ -64,10 +64,7 @@ def main() -> None:
         key = "gain_over_constant_rates, nats an entry"
         pairs = zip(by_start["start_from"], by_start["random weights"], strict=True)
         ratios = [tuned[key] / fresh[key] for tuned, fresh in pairs]
-        figures[steps]["gain, times that from random weights"] = {
-            "median": round(float(np.median(ratios)), 3),
-            "range": [round(float(min(ratios)), 3), round(float(max(ratios)), 3)],
-        }
+        figures[steps]["gain, times that from random weights"] = median_and_range(ratios, 3)
     data = f"two sets of {UNITS} units of steinmetz2019; {TRIALS} trials of one, {NEW_TRIALS} of the other"
     record("start_from", {"data": data, "settings": SETTINGS, "seeds": options.seeds, "fits": figures})
 

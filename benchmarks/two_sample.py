@@ -14,8 +14,9 @@ import time
 
 import numpy as np
 from _record import record
+from _session import recorded_session
 
-from spikeinterface_gen import co_smoothing, load_dataset, two_sample_tests
+from spikeinterface_gen import co_smoothing, two_sample_tests
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.models.psth import PSTHPoisson
 from spikeinterface_gen.validation.planted import DEFECTS, Simulator
@@ -79,8 +80,7 @@ def cost(num_trials: int) -> dict[str, float]:
 
 
 def bundled() -> dict[str, str]:
-    counts = load_dataset("steinmetz2019")
-    counts = counts.select_units(counts.unit_ids[counts.rates_hz >= 1.0])
+    counts = recorded_session()
     train, real = counts.split((0.7, 0.3), seed=0)
     synthetic = PSTHPoisson().fit(train).sample(train.num_trials, seed=0)
     return {
