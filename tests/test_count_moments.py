@@ -3,7 +3,7 @@
 import numpy as np
 
 from spikeinterface_gen.observation.dispersion import Dispersion
-from spikeinterface_gen.observation.moments import LATER, count_moments, free_moments
+from spikeinterface_gen.observation.moments import LATER, Control, count_moments, free_moments
 
 
 def counts(num_trials=120, seed=0):
@@ -69,3 +69,33 @@ def test_units_of_few_spikes_say_nothing_about_pairs():
     assert not known[0, 3]
     assert not known[3].any()
     assert not known.diagonal().any()
+
+
+def test_what_few_trials_are_off_by_chance_is_corrected_by_what_is_known_of_many():
+    rng = np.random.default_rng(5)
+
+    def rates(num_trials):
+        latent = np.repeat(rng.normal(size=(num_trials, 5, 1)), 10, axis=1)
+        return (0.4 * np.exp(0.5 * latent * np.array([1.0, 0.8, -0.6]))).astype(np.float32)
+
+    # History, here: each unit by another factor.
+    gains, dispersion = np.float32([0.9, 1.1, 1.0]), Dispersion.of_slots(np.full(3, np.inf))
+    many, pairs = rates(2000), ~np.eye(3, dtype=bool)
+    truth = free_moments(many * gains, everywhere(many), dispersion, 0)
+    errors, mean_errors = [], []
+    for _ in range(20):
+        few = rates(50)
+        valid, control = everywhere(few), Control(few, many, everywhere(many))
+        found = [free_moments(few * gains, valid, dispersion, 0, given) for given in (None, control)]
+        errors.append([[np.square(m.over(lag) - truth.over(lag))[pairs].mean() for lag in (0, 1)] for m in found])
+        mean = (few * gains).mean(axis=(0, 1), dtype=float)
+        wanted = many.mean(axis=(0, 1)) * gains
+        mean_errors.append([np.abs(mean - wanted), np.abs(mean / control.mean_ratio(valid) - wanted)])
+    plain, corrected = np.sqrt(np.mean(errors, axis=0))
+    assert (corrected < 0.3 * plain).all()
+    assert (plain > 0.005).all()
+    plain, corrected = np.mean(mean_errors, axis=0)
+    assert (corrected < 0.01 * plain).all()
+    some = control.of_units(slice(1, 3))
+    np.testing.assert_array_equal(some.few, few[..., 1:])
+    np.testing.assert_array_equal(some.many, many[..., 1:])

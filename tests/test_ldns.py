@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 import signal
 
@@ -150,6 +151,20 @@ def test_the_same_seed_and_steps_give_the_same_model(model, counts):
     assert_same_weights(model, again)
     other = LDNS(**SMALL).fit(counts, num_steps=model.num_steps_, seed=1, progress=False)
     assert other.sha256() != model.sha256()
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_encoded_rates_have_the_means_of_the_counts(monkeypatch, most):
+    # Hardly trained, they would be those that the decoder begins with, times what its weights happen to do.
+    counts = population(trials=60)
+    if most == 1:
+        counts = SpikeCounts(np.minimum(counts.counts, 1), counts.bin_size_ms, counts.unit_ids)
+    monkeypatch.setattr("spikeinterface_gen.models.readout.MIN_EVALUATIONS", math.inf)
+    model = LDNS(**SMALL, observation="auto").fit(counts, num_steps=3, progress=False)
+    expected = model.rates(counts) * counts.bin_size_ms / 1000
+    if most == 1:
+        expected = 1 - np.exp(-expected)
+    np.testing.assert_allclose(expected.mean(axis=(0, 1)), counts.counts.mean(axis=(0, 1)), rtol=0.01)
 
 
 def test_global_random_state_is_left_alone(counts):

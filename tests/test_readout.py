@@ -111,4 +111,5 @@ def test_some_free_runs_have_the_moments_of_all():
     np.testing.assert_allclose(found.covariance, runs.target.covariance, atol=1e-5)
     # Taken from everywhere, they are hardly moved for it.
     assert np.abs(some.latents - z[np.arange(50) * 8]).mean() < 0.15
+    assert some.many is runs
     assert runs.some(400) is runs

@@ -31,11 +31,14 @@ class FreeRuns:
     valid : array of bool, shape (trials, bins)
     target : Moments
         Of encoded latents, which those of all these trials are.
+    many : FreeRuns, optional
+        All trials that these are some of.
     """
 
     latents: np.ndarray
     valid: np.ndarray
     target: Moments
+    many: FreeRuns | None = None
 
     def some(self, num_trials: int) -> FreeRuns:
         """Some of the trials, with the moments of all: what is calibrated on them shall not follow their chance."""
@@ -44,7 +47,7 @@ class FreeRuns:
         # Trials follow one another as the conditions of recorded ones do, so that the first are not like all.
         chosen = np.arange(num_trials) * len(self.latents) // num_trials
         latents, valid = self.latents[chosen], self.valid[chosen]
-        return FreeRuns(_with_moments(latents, valid, self.target)[0], valid, self.target)
+        return FreeRuns(_with_moments(latents, valid, self.target)[0], valid, self.target, many=self)
 
 
 def draw_free_runs(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, seconds: float) -> FreeRuns:

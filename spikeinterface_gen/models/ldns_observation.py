@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,9 +16,11 @@ from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.models.readout import fit_readout
 from spikeinterface_gen.models.trials import joined, some_trials
 from spikeinterface_gen.observation.count_model import CountModel
+from spikeinterface_gen.observation.dispersion import Dispersion
 from spikeinterface_gen.observation.history import SpikeHistory, calibrate
 from spikeinterface_gen.observation.history_fit import fit_history
-from spikeinterface_gen.observation.moments import CountMoments, count_moments, free_moments
+from spikeinterface_gen.observation.moments import Control, CountMoments, count_moments, free_moments
+from spikeinterface_gen.observation.own_rates import counts_of
 from spikeinterface_gen.observation.synchrony import Synchrony, fit_synchrony
 from spikeinterface_gen.randomness import uniforms
 
@@ -29,6 +31,8 @@ MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND = 1e7, 1.1e6
 # Those of free runs that are calibrated on, alike. Without history they need not be run bin by bin.
 MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 2.4e7, 9e5
 ENTRIES_WITHOUT_HISTORY = 4
+# Of trials that are not run, λ is looked at: in so many entries at most, and with so many operations a second.
+MAX_LOOKED_AT_ENTRIES, LOOKED_AT_OPERATIONS_A_SECOND = 1e8, 1e10
 # Steps towards the recorded correlations: what a history makes of those of the rates is known only from free runs.
 READOUT_ROUNDS = 2
 # Units whose pairs are looked at together: at most and at least, and, since each unit then costs as much as there are
@@ -99,21 +103,19 @@ def fit_count_model(
         likeliest = networks.autoencoder.decoder.outlet.weight.detach().clone()
         for _ in range(READOUT_ROUNDS):
             model = CountModel(history, independent)
-            history, expected = _free_run(networks, model, some, seed, mean, iterations=3)
-            seconds_each = seconds / (2 * READOUT_ROUNDS)
-            _correct_readout(networks, likeliest, history, expected, some, moments, seed, seconds_each)
+            run = _free_run(networks, model, some, seed, mean, iterations=3)
+            history = run.history
+            _correct_readout(networks, likeliest, run, runs, moments, seed, seconds / (2 * READOUT_ROUNDS))
     with budget.seconds_for("calibration") as seconds:
         some = _affordable(runs, history, seconds)
-        model = CountModel(history, independent)
-        history, expected = _free_run(networks, model, some, seed, mean)
+        run = _free_run(networks, CountModel(history, independent), some, seed, mean)
         synchrony = Synchrony.of_blocks(
-            fit_synchrony(of_units, expected[..., units], some.valid, history.dispersion.of_units(units), seed)
-            for units, of_units in moments
+            fit_synchrony(of_units, *run.of_units(units), seed, run.control_of(units)) for units, of_units in moments
         )
         if len(synchrony.coupled):
             # What units share comes back through their histories.
-            model = CountModel(history, synchrony)
-            history, _ = _free_run(networks, model, some, seed, mean, iterations=4)
+            run = _free_run(networks, CountModel(run.history, synchrony), some, seed, mean, iterations=4)
+    history = run.history
     networks.set_count_model(CountModel(history, synchrony))
     _, variance = history.dispersion.mean_and_variance(mean[None])
     num_regular = 0 if networks.binary else int((variance[0] < 0.95 * np.maximum(mean, 1e-12)).sum())
@@ -130,20 +132,56 @@ def recalibrate(networks: LDNSNetworks, counts: SpikeCounts, runs: FreeRuns, see
     with budget.seconds_for("calibration") as seconds:
         some = _affordable(runs, model.history, seconds)
         recorded = counts.counts[counts.mask].mean(axis=0, dtype=np.float64)
-        _, expected = _free_run(networks, model, some, seed)
-        free = model.history.dispersion.mean(expected)[some.valid].mean(axis=0, dtype=np.float64)
+        free = _free_run(networks, model, some, seed).mean
         # Of units weighted by their spikes, since the means of quiet ones are known less well.
         if np.abs(free - recorded).sum() > MEAN_TOLERANCE * recorded.sum():
-            history, _ = _free_run(networks, model, some, seed, recorded)
+            history = _free_run(networks, model, some, seed, recorded).history
             networks.set_count_model(CountModel(history, model.synchrony))
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What became of free runs.
+
+    Attributes
+    ----------
+    history : SpikeHistory
+    expected : array of float32, shape (trials, bins, units)
+        r.
+    valid : array of bool, shape (trials, bins)
+    control : Control or None
+        Where there are more trials than were run.
+    """
+
+    history: SpikeHistory
+    expected: np.ndarray
+    valid: np.ndarray
+    control: Control | None
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Expected counts of a bin, shape (units,)."""
+        free = self.history.dispersion.mean(self.expected)[self.valid].mean(axis=0, dtype=np.float64)
+        return free if self.control is None else free / self.control.mean_ratio(self.valid)
+
+    def of_units(self, units: slice) -> tuple[np.ndarray, np.ndarray, Dispersion]:
+        """r, valid bins and dispersion of some of the units."""
+        return self.expected[..., units], self.valid, self.history.dispersion.of_units(units)
+
+    def control_of(self, units: slice) -> Control | None:
+        """What else is known of some of the units."""
+        return None if self.control is None else self.control.of_units(units)
+
+
 def _affordable(runs: FreeRuns, history: SpikeHistory, seconds: float) -> FreeRuns:
-    """As many of the free runs as there is time to calibrate on."""
+    """As many of the free runs as there is time to calibrate on, of as many as there is time to look at λ of."""
+    bins, units = runs.valid.shape[1], len(history.bias)
     entries = min(MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND * seconds)
     if history.num_bins == 0:
         entries *= ENTRIES_WITHOUT_HISTORY
-    return runs.some(int(max(64, entries / (runs.valid.shape[1] * len(history.bias)))))
+    looked_at = min(MAX_LOOKED_AT_ENTRIES, LOOKED_AT_OPERATIONS_A_SECOND * seconds / (4 * units))
+    number, most = (int(max(64, number / (bins * units))) for number in (entries, max(entries, looked_at)))
+    return replace(runs.some(most), many=None).some(number)
 
 
 def _free_run(
@@ -153,32 +191,39 @@ def _free_run(
     seed: int,
     target: np.ndarray | None = None,
     iterations: int = 8,
-) -> tuple[SpikeHistory, np.ndarray]:
-    """The history, with biases of which means are the ``target``, if any, and r, shape (trials, bins, units)."""
-    rates, history = networks.expected_counts(runs.latents), model.history
+) -> _Run:
+    """Run trials freely, with biases of which means are the ``target``, if any.
+
+    Means are those that all trials would have which these are some of.
+    """
+    rates, history, control = networks.expected_counts(runs.latents), model.history, None
+    if runs.many is not None:
+        of_many = networks.expected_counts(runs.many.latents)
+        control = Control(counts_of(rates, networks.binary), counts_of(of_many, networks.binary), runs.many.valid)
     draws = model.variates(rates.shape, seed, "calibration counts") if history.num_bins else None
     if target is not None:
-        history = calibrate(history, rates, draws, target, runs.valid, iterations=iterations)
-    return history, history.expected(rates, draws)
+        of_these = target if control is None else target * control.mean_ratio(runs.valid)
+        history = calibrate(history, rates, draws, of_these, runs.valid, iterations=iterations)
+    return _Run(history, history.expected(rates, draws), runs.valid, control)
 
 
 def _correct_readout(
     networks: LDNSNetworks,
     likeliest: Tensor,
-    history: SpikeHistory,
-    expected: np.ndarray,
+    run: _Run,
     runs: FreeRuns,
     recorded: Sequence[tuple[slice, CountMoments]],
     seed: int,
     seconds: float,
 ) -> None:
-    """Move the decoder's last layer by what free runs, of which r is ``expected``, lack of correlations that last."""
+    """Move the decoder's last layer by what a run lacks of correlations that last; ``runs`` are all there are."""
     latents = runs.latents[runs.valid]
     latents = latents[np.argsort(uniforms(seed, "readout", 0, (len(latents),)))]
+    decoder = networks.autoencoder.decoder
     for units, of_units in recorded:
-        free = free_moments(expected[..., units], runs.valid, history.dispersion.of_units(units), seed)
+        free = free_moments(*run.of_units(units), seed, run.control_of(units))
         missing = (of_units.over(1) - free.over(1)) * of_units.known_pairs
-        share, decoder = len(free.sd) / len(likeliest), networks.autoencoder.decoder
+        share = len(free.sd) / len(likeliest)
         fit_readout(decoder, likeliest[units], latents, missing, free.sd, of_units.num_bins, share * seconds, units)
 
 

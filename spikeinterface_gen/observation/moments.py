@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from spikeinterface_gen.observation.dispersion import Dispersion
 from spikeinterface_gen.randomness import uniforms
 
-__all__ = ["LATER", "CountMoments", "count_moments", "free_moments"]
+__all__ = ["LATER", "Control", "CountMoments", "count_moments", "free_moments"]
 
 NUM_GROUPS, NUM_HALVINGS = 8, 6
 LATER = 3
@@ -61,13 +62,66 @@ class CountMoments:
         return np.outer(known, known) & ~np.eye(len(known), dtype=bool)
 
 
-def count_moments(
-    x: np.ndarray, valid: np.ndarray, seed: int, noise_variance: np.ndarray | float = 0.0
-) -> CountMoments:
-    """Moments of counts, shape (trials, bins, units), over ``valid`` bins, in random groups of trials.
+@dataclass(frozen=True)
+class Control:
+    """Expected counts without history, which follow from latents at once, of few trials and of many (control variate).
 
-    x may also be their expectations: ``noise_variance``, shape (units,), is by how much counts vary more.
+    Few trials can be run bin by bin. What their moments are off by chance, those of their λ are off as well, and of λ
+    the moments of many trials are known.
+
+    Attributes
+    ----------
+    few : array, shape (trials, bins, units)
+        Of the trials that are run.
+    many : array, shape (more trials, bins, units)
+    valid : array of bool, shape (more trials, bins)
     """
+
+    few: np.ndarray
+    many: np.ndarray
+    valid: np.ndarray
+
+    def of_units(self, units: slice) -> Control:
+        """That of some of the units."""
+        return Control(self.few[..., units], self.many[..., units], self.valid)
+
+    def mean_ratio(self, valid: np.ndarray) -> np.ndarray:
+        """Means over the ``valid`` bins of few trials, relative to those of many, shape (units,)."""
+        few, many = (
+            x.mean(axis=(0, 1), dtype=np.float64, where=where[..., None])
+            for x, where in ((self.few, valid), (self.many, self.valid))
+        )
+        return few / np.maximum(many, 1e-12)
+
+
+class _Covariances(NamedTuple):
+    """Of groups of trials: their share of the bins, and covariances at lags of 0 and LATER about the mean of all."""
+
+    mean: np.ndarray
+    of_groups: np.ndarray
+    weights: np.ndarray
+    num_bins: int
+
+
+def count_moments(x: np.ndarray, valid: np.ndarray, seed: int) -> CountMoments:
+    """Moments of counts, shape (trials, bins, units), over ``valid`` bins, in random groups of trials."""
+    return _relative(_covariances(x, valid, seed), 0.0)
+
+
+def free_moments(
+    expected: np.ndarray, valid: np.ndarray, dispersion: Dispersion, seed: int, control: Control | None = None
+) -> CountMoments:
+    """Moments of the counts of free runs, of which r is ``expected``, shape (trials, bins, units)."""
+    mean, variance = dispersion.mean_and_variance(expected)
+    found = _covariances(mean, valid, seed)
+    if control is not None:
+        few, many = _covariances(control.few, valid, seed), _covariances(control.many, control.valid, seed)
+        if len(few.of_groups) == len(many.of_groups):
+            found = found._replace(of_groups=found.of_groups - few.of_groups + many.of_groups)
+    return _relative(found, variance.mean(axis=(0, 1), dtype=np.float64, where=valid[..., None]))
+
+
+def _covariances(x: np.ndarray, valid: np.ndarray, seed: int) -> _Covariances:
     num_trials, _, num_units = x.shape
     num_bins = int(valid.sum())
     mean = x.sum(axis=(0, 1), dtype=np.float64, where=valid[..., None]) / num_bins
@@ -81,14 +135,14 @@ def count_moments(
         for k, lag in enumerate((0, LATER)):
             products[k, group[trial]] += deviation[lag:].T @ deviation[: max(0, len(deviation) - lag)]
             terms[k, group[trial]] += max(0, len(deviation) - lag)
-    variance = np.einsum("gii->i", products[0]) / num_bins + noise_variance
-    sd = np.sqrt(np.maximum(variance, 1e-12))
-    products /= (np.maximum(terms, 1)[:, :, None, None] * np.outer(sd, sd)).astype(np.float32)
+    products /= np.maximum(terms, 1)[:, :, None, None].astype(np.float32)
     products[1] = (products[1] + products[1].swapaxes(1, 2)) / 2
-    return CountMoments(mean, sd, products, terms[0] / num_bins, num_bins)
+    return _Covariances(mean, products.swapaxes(0, 1), terms[0] / num_bins, num_bins)
 
 
-def free_moments(expected: np.ndarray, valid: np.ndarray, dispersion: Dispersion, seed: int) -> CountMoments:
-    """Moments of the counts of free runs, of which r is ``expected``, shape (trials, bins, units)."""
-    mean, variance = dispersion.mean_and_variance(expected)
-    return count_moments(mean, valid, seed, variance.mean(axis=(0, 1), dtype=np.float64, where=valid[..., None]))
+def _relative(found: _Covariances, noise_variance: np.ndarray | float) -> CountMoments:
+    """Correlations: relative to the s.d. of counts, which vary by ``noise_variance``, shape (units,), more."""
+    variance = np.einsum("g,gii->i", found.weights, found.of_groups[:, 0], dtype=np.float64) + noise_variance
+    sd = np.sqrt(np.maximum(variance, 1e-12))
+    correlations = found.of_groups / np.outer(sd, sd).astype(np.float32)
+    return CountMoments(found.mean, sd, correlations.swapaxes(0, 1), found.weights, found.num_bins)
