@@ -110,7 +110,7 @@ def fit_count_model(
         some = _affordable(runs, history, seconds)
         run = _free_run(networks, CountModel(history, independent), some, seed, mean)
         synchrony = Synchrony.of_blocks(
-            fit_synchrony(of_units, *run.of_units(units), seed, run.control_of(units)) for units, of_units in moments
+            fit_synchrony(of_units, *run.of_units(units), seed) for units, of_units in moments
         )
         if len(synchrony.coupled):
             # What units share comes back through their histories.
@@ -168,9 +168,10 @@ class _Run:
         """r, valid bins and dispersion of some of the units."""
         return self.expected[..., units], self.valid, self.history.dispersion.of_units(units)
 
-    def control_of(self, units: slice) -> Control | None:
-        """What else is known of some of the units."""
-        return None if self.control is None else self.control.of_units(units)
+    def moments(self, units: slice, seed: int) -> CountMoments:
+        """Of the counts of some of the units."""
+        control = None if self.control is None else self.control.of_units(units)
+        return free_moments(*self.of_units(units), seed, control)
 
 
 def _affordable(runs: FreeRuns, history: SpikeHistory, seconds: float) -> FreeRuns:
@@ -221,7 +222,7 @@ def _correct_readout(
     latents = latents[np.argsort(uniforms(seed, "readout", 0, (len(latents),)))]
     decoder = networks.autoencoder.decoder
     for units, of_units in recorded:
-        free = free_moments(*run.of_units(units), seed, run.control_of(units))
+        free = run.moments(units, seed)
         missing = (of_units.over(1) - free.over(1)) * of_units.known_pairs
         share = len(free.sd) / len(likeliest)
         fit_readout(decoder, likeliest[units], latents, missing, free.sd, of_units.num_bins, share * seconds, units)

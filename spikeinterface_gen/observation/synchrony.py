@@ -48,7 +48,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import ndtr, ndtri
 
 from spikeinterface_gen.observation.dispersion import Dispersion
-from spikeinterface_gen.observation.moments import Control, CountMoments, free_moments
+from spikeinterface_gen.observation.moments import CountMoments, free_moments
 from spikeinterface_gen.observation.shrinkage import believed
 from spikeinterface_gen.randomness import uniforms
 
@@ -118,12 +118,7 @@ class Synchrony:
 
 
 def fit_synchrony(
-    recorded: CountMoments,
-    expected: np.ndarray,
-    valid: np.ndarray,
-    dispersion: Dispersion,
-    seed: int,
-    control: Control | None = None,
+    recorded: CountMoments, expected: np.ndarray, valid: np.ndarray, dispersion: Dispersion, seed: int
 ) -> Synchrony:
     """Find R, such that correlations of free runs become those of the recording, as far as these are known.
 
@@ -137,14 +132,12 @@ def fit_synchrony(
         Of counts about r.
     seed : int
         Of the halvings and of the bins that stand for all.
-    control : Control, optional
-        λ of the free runs and of many more.
     """
     num_units = expected.shape[2]
     none = Synchrony.none(num_units)
     if len(recorded.weights) < 2 or num_units < 2:
         return none
-    free, pairs = free_moments(expected, valid, dispersion, seed, control), recorded.known_pairs
+    free, pairs = free_moments(expected, valid, dispersion, seed), recorded.known_pairs
     # The noise of both sides, of which either may be the one that counts.
     noise = np.stack([(a + b) * pairs for a, b in zip(recorded.noises(0, seed), free.noises(0, seed + 1), strict=True)])
     missing = _denoise((recorded.over(0) - free.over(0)) * pairs, noise, pairs)
