@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, draw_latents, sample_latents
 from spikeinterface_gen.models.latent_moments import Moments, moments, transport
+from spikeinterface_gen.models.latent_spectrum import octave_maps
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 
 __all__ = ["FreeRuns", "draw_free_runs"]
@@ -51,7 +53,9 @@ class FreeRuns:
 
 
 def draw_free_runs(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, seconds: float) -> FreeRuns:
-    """Draw trials of the lengths of recorded ones, and give drawn latents the mean and covariance of encoded ones.
+    """Draw trials of the lengths of recorded ones, and give drawn latents the moments of encoded ones.
+
+    These are mean and covariance and, of trials, the covariance of fast modes by octaves.
 
     Parameters
     ----------
@@ -74,12 +78,31 @@ def draw_free_runs(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, sec
     valid = np.arange(latents.shape[1]) < num_bins[:, None]
     encoded = networks.encode(recorded.counts, recorded.mask)
     target = moments(encoded[recorded.mask])
+    if networks.trial_locked:
+        latents = _with_octaves(networks, latents, valid, encoded, recorded.mask)
     latents, A, b = _with_moments(latents, valid, target)
     mean, scale = (buffer.double().cpu().numpy() for buffer in (networks.latent_mean, networks.latent_map))
     networks.set_latent_scale(A @ mean + b, scale @ A.T)
     if not networks.trial_locked:
         _match_beyond(networks, moments(encoded[_inside(recorded)]), seed, affordable)
     return FreeRuns(latents, valid, target)
+
+
+def _with_octaves(
+    networks: LDNSNetworks, latents: np.ndarray, valid: np.ndarray, encoded: np.ndarray, encoded_valid: np.ndarray
+) -> np.ndarray:
+    """Drawn latents with the fast modes of encoded ones, as they are drawn from here on."""
+    device, longest = networks.latent_mean.device, networks.num_bins
+    x, x_encoded = (
+        networks.standardised(torch.from_numpy(np.pad(z, ((0, 0), (0, longest - z.shape[1]), (0, 0)))).to(device)).cpu()
+        for z in (latents, encoded)
+    )
+    where, where_encoded = (
+        torch.from_numpy(np.pad(there, ((0, 0), (0, longest - there.shape[1])))) for there in (valid, encoded_valid)
+    )
+    networks.set_octave_maps(octave_maps(x_encoded, x, (where_encoded, where)))
+    x = networks.with_octaves(x.to(device), where[..., None].to(device, x.dtype))
+    return networks.unstandardised(x).cpu().numpy()[:, : latents.shape[1]] * valid[..., None]
 
 
 def _match_beyond(networks: LDNSNetworks, target: Moments, seed: int, affordable: float) -> None:

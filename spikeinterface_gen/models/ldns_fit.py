@@ -168,7 +168,7 @@ def _match_means(networks: LDNSNetworks, counts: SpikeCounts) -> None:
     as_they_are = CountModel.independent(counts.num_units, networks.binary).history
     shift = calibrate(as_they_are, rates, None, recorded, counts.mask).bias
     with torch.no_grad():
-        networks.autoencoder.decoder.outlet.bias += torch.from_numpy(shift).to(networks.latent_mean.device)
+        networks.autoencoder.decoder.outlet.bias.add_(torch.from_numpy(shift).to(networks.latent_mean.device))
 
 
 def _batch_size(train: SpikeCounts) -> int:

@@ -20,6 +20,7 @@ from spikeinterface_gen.diffusion.modes import GaussianModes
 from spikeinterface_gen.diffusion.responses import Predictors
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS
 from spikeinterface_gen.models.conditions import Conditions
+from spikeinterface_gen.models.latent_spectrum import octaves, with_octaves
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.tasks import chunks
 from spikeinterface_gen.nn.autoencoder import Autoencoder
@@ -67,6 +68,7 @@ class LDNSNetworks(nn.Module):
     solver_weights: Tensor
     spread_map: Tensor
     spread_shift: Tensor
+    octave_maps: Tensor
     history_filters: Tensor
     history_excitation: Tensor
     history_bias: Tensor
@@ -128,6 +130,8 @@ class LDNSNetworks(nn.Module):
         self.register_buffer("solver_weights", torch.eye(1, NUM_WEIGHTS).repeat(DEFAULT_STEPS["modal"], 1))
         self.register_buffer("spread_map", torch.eye(num_latents))
         self.register_buffer("spread_shift", torch.zeros(num_latents))
+        if trial_locked:
+            self.register_buffer("octave_maps", torch.eye(num_latents).repeat(len(octaves(num_bins)), 1, 1))
         self.register_buffer("history_filters", torch.zeros(num_units, history_bins))
         self.register_buffer("history_excitation", torch.zeros(num_units, history_bins))
         self.register_buffer("history_bias", torch.zeros(num_units))
@@ -209,6 +213,19 @@ class LDNSNetworks(nn.Module):
         """
         x = modal(denoise, draw_noise, steps, modes, self.solver_weights, mask, SPREAD)
         return x @ self.spread_map + self.spread_shift
+
+    def set_octave_maps(self, maps: Tensor | None = None) -> None:
+        """Store what gives fast modes of drawn trials their covariance; by default, nothing does."""
+        self.octave_maps.copy_(torch.eye(self.num_latents) if maps is None else maps)
+
+    def with_octaves(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Standardised latents that were drawn, shape (batch, bins, latents), with the fast modes of encoded ones.
+
+        Only of trials: longer sequences are drawn piece by piece.
+        """
+        if not self.trial_locked:
+            return x
+        return with_octaves(x, self.denoiser.modes(x.shape[1]).mean_over_time, self.octave_maps, mask)
 
     def sha256(self) -> str:
         """Hash of all that trials follow from."""
