@@ -205,7 +205,10 @@ def test_long_trials_have_the_statistics_of_short_ones(model, counts):
     assert halves[0] == pytest.approx(halves[1], rel=0.1)
 
 
-@pytest.mark.parametrize(("units", "trials", "latents"), [(8, 40, 4), (40, 40, 10), (182, 40, 16), (182, 1000, 26)])
+@pytest.mark.parametrize(
+    ("units", "trials", "latents"),
+    [(8, 40, 4), (40, 40, 10), (182, 40, 16), (8, 1000, 4), (128, 1000, 16), (182, 1000, 26), (700, 1000, 32)],
+)
 def test_latents_are_as_many_as_units_and_trials_tell(units, trials, latents):
     counts = SpikeCounts(np.ones((trials, 6, units), np.uint8), 10.0)
     networks = build_networks(LDNS().settings(), Population.of(counts, 6), binary=False)

@@ -35,6 +35,8 @@ __all__ = ["COUNT_MODEL_OF_UNITS", "SPREAD", "LDNSNetworks", "build_networks", "
 # Tokens that a trial is cut into at most, unless a token would then hold more latents than the denoiser has channels,
 # or, of recordings without trials, than half as many: what latents do within a token would be lost.
 MAX_TOKENS = 32
+# Of so many times as many latents, the rest is worth its price.
+WORTH_IT = 1.25
 SPREAD = 1.1
 """Standard deviation of the noise that the default sampler starts from."""
 
@@ -325,9 +327,12 @@ def _predictors(conditions: Conditions | None, num_bins: int) -> Predictors | No
 
 
 def _enough_latents(num_units: int, few_trials: bool) -> int:
-    """A quarter of the units, from 4 to 16; where there are trials to learn them from, a seventh, to 32, if more."""
-    latents = min(16, max(4, num_units // 4))
-    return latents if few_trials else max(latents, min(32, num_units // 7))
+    """A quarter of the units, from 4 to 16; where there are trials to learn them from, a seventh, to 32, if many more.
+
+    A few more than 16 would make tokens of half as many bins, and steps of the denoiser twice as dear.
+    """
+    latents, many = min(16, max(4, num_units // 4)), min(32, num_units // 7)
+    return latents if few_trials or many <= WORTH_IT * latents else many
 
 
 def is_binary(observation: str, counts: SpikeCounts) -> bool:
