@@ -59,8 +59,8 @@ class LDNS(LDNSUses, GenerativeModel):
     ----------
     num_latents : int, optional
         Dimensions of the shared latents. Default: a quarter of the units, between 4 and 16; of at least 1000 trials a
-        seventh of the units, up to 32, where that is more than 20. More of them tell more of what units share, and take longer
-        to learn to draw.
+        seventh of the units, up to 32, where that is more than 20. More of them tell more of what units share, and take
+        longer to learn to draw.
     channels, num_blocks : int
         Width and depth of the encoder.
     denoiser_channels, denoiser_blocks : int, optional
