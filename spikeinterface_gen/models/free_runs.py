@@ -92,17 +92,14 @@ def _with_octaves(
     networks: LDNSNetworks, latents: np.ndarray, valid: np.ndarray, encoded: np.ndarray, encoded_valid: np.ndarray
 ) -> np.ndarray:
     """Drawn latents with the fast modes of encoded ones, as they are drawn from here on."""
-    device, longest = networks.latent_mean.device, networks.num_bins
-    x, x_encoded = (
-        networks.standardised(torch.from_numpy(np.pad(z, ((0, 0), (0, longest - z.shape[1]), (0, 0)))).to(device)).cpu()
-        for z in (latents, encoded)
-    )
-    where, where_encoded = (
-        torch.from_numpy(np.pad(there, ((0, 0), (0, longest - there.shape[1])))) for there in (valid, encoded_valid)
-    )
-    networks.set_octave_maps(octave_maps(x_encoded, x, (where_encoded, where)))
-    x = networks.with_octaves(x.to(device), where[..., None].to(device, x.dtype))
-    return networks.unstandardised(x).cpu().numpy()[:, : latents.shape[1]] * valid[..., None]
+    device, missing = networks.latent_mean.device, networks.num_bins - encoded.shape[1]
+    # Drawn trials are as long as the longest already.
+    encoded = np.pad(encoded, ((0, 0), (0, missing), (0, 0)))
+    x, x_encoded = (networks.standardised(torch.from_numpy(z).to(device)) for z in (latents, encoded))
+    where, where_encoded = (torch.from_numpy(v) for v in (valid, np.pad(encoded_valid, ((0, 0), (0, missing)))))
+    networks.set_octave_maps(octave_maps(x_encoded.cpu(), x.cpu(), (where_encoded, where)))
+    x = networks.with_octaves(x, where[..., None].to(x))
+    return networks.unstandardised(x).cpu().numpy() * valid[..., None]
 
 
 def _match_beyond(networks: LDNSNetworks, target: Moments, seed: int, affordable: float) -> None:

@@ -63,7 +63,7 @@ def fit_networks(
     """
     if settings.checkpoint is not None:
         _open_checkpoint(settings, model_settings, train, held_out, networks.conditions, start)
-    reports = {}
+    reports, all_trials = {}, joined(train, held_out)
     _start_autoencoder(networks, train)
     if start is not None:
         start.carry_over(networks, train)
@@ -72,13 +72,13 @@ def fit_networks(
     reports[task.name] = run_stage(task, stage, settings)
     if settings.refit:
         stage = _refit_stage(stage, reports[task.name])
-        task = _autoencoder_task(networks, model_settings, joined(train, held_out), held_out, settings.seed, "refit")
+        task = _autoencoder_task(networks, model_settings, all_trials, held_out, settings.seed, "refit")
         reports[task.name] = run_stage(task, stage, settings)
     networks.eval()
-    _match_means(networks, some_trials(joined(train, held_out), MATCHED_ENTRIES, settings.seed))
+    _match_means(networks, some_trials(all_trials, MATCHED_ENTRIES, settings.seed))
     reports["denoiser"] = fit_denoiser(networks, train, held_out, settings)
     with settings.budget.seconds_for("free runs") as seconds:
-        runs = draw_free_runs(networks, joined(train, held_out), settings.seed, seconds)
+        runs = draw_free_runs(networks, all_trials, settings.seed, seconds)
     observation = fit_count_model(
         networks, model_settings["history_bins"], train, held_out, runs, settings.seed, settings.budget
     )

@@ -227,7 +227,7 @@ class LDNSNetworks(nn.Module):
         """
         if not self.trial_locked:
             return x
-        return with_octaves(x, self.denoiser.modes(x.shape[1]).mean_over_time, self.octave_maps, mask)
+        return with_octaves(x, self.denoiser.mode_mean, self.octave_maps, mask)
 
     def sha256(self) -> str:
         """Hash of all that trials follow from."""
