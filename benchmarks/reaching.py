@@ -19,8 +19,8 @@ from _record import record
 
 from spikeinterface_gen import LDNS, SpikeCounts, load_dataset
 from spikeinterface_gen.models.psth import PSTHPoisson
+from spikeinterface_gen.observation.calibration import calibrate
 from spikeinterface_gen.observation.count_model import CountModel
-from spikeinterface_gen.observation.history import calibrate
 from spikeinterface_gen.observation.history_fit import fit_history
 from spikeinterface_gen.observation.synchrony import Synchrony
 from spikeinterface_gen.validation.distances import compare, floors

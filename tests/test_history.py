@@ -2,31 +2,14 @@
 
 import numpy as np
 import pytest
+from histories import draws, history
 
-from spikeinterface_gen.observation.dispersion import Dispersion
-from spikeinterface_gen.observation.history import SpikeHistory, calibrate
+from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.history_fit import fit_history
 from spikeinterface_gen.observation.likelihood import bernoulli_nll, poisson_nll
 from spikeinterface_gen.observation.own_rates import MAX_LOG_GAIN
-from spikeinterface_gen.randomness import uniforms
 
 FILTERS = np.array([[-2.0, -1.0, 0.0], [0.6, 0.3, 0.0], [0.0, 0.0, 0.0]])
-
-
-def draws(trials, bins, units, seed=0):
-    return np.stack([uniforms(seed, "test", t, (bins, units)) for t in range(trials)])
-
-
-def history(filters, excitation=None, bias=None, ratio=1.0, binary=False):
-    units = len(filters)
-    return SpikeHistory(
-        filters,
-        np.zeros(filters.shape) if excitation is None else excitation,
-        np.zeros(units) if bias is None else bias,
-        np.full(units, ratio),
-        Dispersion.of_slots(np.full(units, 1.0 if binary else np.inf)),
-        binary,
-    )
 
 
 def after_a_spike(history, rate):
@@ -111,27 +94,6 @@ def test_data_without_history_get_none():
     assert -60 < gains["factor and sum"] - gains["factor"] < 0
 
 
-def test_calibrated_means_are_right_within_a_percent():
-    rates = np.full((2000, 100, 3), 0.2)
-    target = np.array([0.2, 0.2, 0.25])
-    calibrated = calibrate(history(FILTERS), rates, draws(2000, 103, 3), target, np.ones((2000, 100), bool))
-    counts, expected = calibrated.simulate(rates, draws(2000, 103, 3, seed=1))
-    np.testing.assert_allclose(expected.mean((0, 1)), target, rtol=0.01)
-    # The draws themselves, within four standard errors (history widens them a little).
-    np.testing.assert_allclose(counts.mean((0, 1)), target, atol=4 * 1.6 * (0.25 / 2e5) ** 0.5)
-
-
-def test_calibration_leaves_refractoriness():
-    # Rates far below their target are raised by the bias, which must not push the filters out of effect.
-    rates = np.full((500, 60, 1), 0.05)
-    refractory = history(np.array([[-1.5, 0.0]]))
-    calibrated = calibrate(refractory, rates, draws(500, 62, 1), np.full(1, 0.2), np.ones((500, 60), bool))
-    counts, expected = calibrated.simulate(rates, draws(500, 62, 1, seed=1))
-    assert expected.mean() == pytest.approx(0.2, rel=0.02)
-    after = expected[:, 1:][counts[:, :-1] > 0].mean() / expected[:, 1:][counts[:, :-1] == 0].mean()
-    assert after < 0.35
-
-
 def test_free_runs_stay_bounded_for_ten_thousand_bins():
     explosive = history(np.full((4, 10), 0.8))
     counts, expected = explosive.simulate(np.full((1, 10_000, 4), 0.1), draws(1, 10_010, 4))
@@ -190,13 +152,6 @@ def test_pair_ratio_is_one_by_chance_and_less_of_refractory_units():
     )
     assert chance.pair_ratio.mean() > 0.8
     assert refractory.pair_ratio.mean() < 0.3
-
-
-def test_silent_units_stay_as_they_are():
-    calibrated = calibrate(
-        SpikeHistory.none(1), np.full((5, 5, 1), 1e-4), draws(5, 5, 1), np.zeros(1), np.ones((5, 5), bool)
-    )
-    assert calibrated.bias[0] == 0
 
 
 def test_likelihoods_are_those_of_scipy():

@@ -18,8 +18,9 @@ from torch import nn
 from spikeinterface_gen.models.latent_draws import draw_rates
 from spikeinterface_gen.models.ldns_networks import COUNT_MODEL_OF_UNITS, LDNSNetworks
 from spikeinterface_gen.models.population import Population
+from spikeinterface_gen.observation.calibration import calibrate
 from spikeinterface_gen.observation.count_model import CountModel
-from spikeinterface_gen.observation.history import MAX_RATE, calibrate
+from spikeinterface_gen.observation.history import MAX_RATE
 from spikeinterface_gen.observation.synchrony import Synchrony, positive_definite
 from spikeinterface_gen.randomness import resolve_seed, uniforms
 

@@ -23,8 +23,8 @@ from spikeinterface_gen.models.ldns_observation import ObservationReport, fit_co
 from spikeinterface_gen.models.tasks import AutoencoderTask
 from spikeinterface_gen.models.transfer import Start
 from spikeinterface_gen.models.trials import joined, some_trials
+from spikeinterface_gen.observation.calibration import calibrate
 from spikeinterface_gen.observation.count_model import CountModel
-from spikeinterface_gen.observation.history import calibrate
 from spikeinterface_gen.observation.likelihood import bernoulli_nll, poisson_nll
 from spikeinterface_gen.training import StageReport, StageSettings
 from spikeinterface_gen.validation.distances import compare, compare_real

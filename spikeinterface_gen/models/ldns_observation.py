@@ -15,9 +15,10 @@ from spikeinterface_gen.models.free_runs import FreeRuns
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.models.readout import fit_readout
 from spikeinterface_gen.models.trials import joined, some_trials
+from spikeinterface_gen.observation.calibration import PairsTarget, calibrate, pairs_target, spike_pairs
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.dispersion import Dispersion
-from spikeinterface_gen.observation.history import SpikeHistory, calibrate
+from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.history_fit import fit_history
 from spikeinterface_gen.observation.moments import Control, CountMoments, count_moments, free_moments
 from spikeinterface_gen.observation.own_rates import counts_of
@@ -29,7 +30,7 @@ __all__ = ["ObservationReport", "fit_count_model", "recalibrate"]
 # Entries (trial, bin, unit) that the spike history is fitted on: at most, and for each second there is.
 MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND = 1e7, 1.1e6
 # Those of free runs that are calibrated on, alike. Without history they need not be run bin by bin.
-MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 2.4e7, 9e5
+MAX_CALIBRATED_ENTRIES, CALIBRATED_ENTRIES_A_SECOND = 2.4e7, 7.5e5
 ENTRIES_WITHOUT_HISTORY = 4
 # Of trials that are not run, λ is looked at: in so many entries at most, and with so many operations a second.
 MAX_LOOKED_AT_ENTRIES, LOOKED_AT_OPERATIONS_A_SECOND = 1e8, 1e10
@@ -100,21 +101,24 @@ def fit_count_model(
         ]
         mean = np.concatenate([of_units.mean for _, of_units in moments])
         some = _affordable(runs, history, seconds / 2)
-        likeliest = networks.autoencoder.decoder.outlet.weight.detach().clone()
+        likeliest, pairs = networks.autoencoder.decoder.outlet.weight.detach().clone(), None
+        if history.num_bins:
+            run = _free_run(networks, CountModel(history, independent), some, seed, mean, iterations=2)
+            history, pairs = run.history, run.pairs_target(recorded)
         for _ in range(READOUT_ROUNDS):
             model = CountModel(history, independent)
-            run = _free_run(networks, model, some, seed, mean, iterations=3)
+            run = _free_run(networks, model, some, seed, mean, pairs, iterations=3)
             history = run.history
             _correct_readout(networks, likeliest, run, runs, moments, seed, seconds / (2 * READOUT_ROUNDS))
     with budget.seconds_for("calibration") as seconds:
         some = _affordable(runs, history, seconds)
-        run = _free_run(networks, CountModel(history, independent), some, seed, mean)
+        run = _free_run(networks, CountModel(history, independent), some, seed, mean, pairs)
         synchrony = Synchrony.of_blocks(
             fit_synchrony(of_units, *run.of_units(units), seed) for units, of_units in moments
         )
         if len(synchrony.coupled):
             # What units share comes back through their histories.
-            run = _free_run(networks, CountModel(run.history, synchrony), some, seed, mean, iterations=4)
+            run = _free_run(networks, CountModel(run.history, synchrony), some, seed, mean, pairs, iterations=4)
     history = run.history
     networks.set_count_model(CountModel(history, synchrony))
     _, variance = history.dispersion.mean_and_variance(mean[None])
@@ -146,6 +150,8 @@ class _Run:
     Attributes
     ----------
     history : SpikeHistory
+    counts : array of int, shape (trials, bins, units), or None
+        Only a history needs them to be drawn.
     expected : array of float32, shape (trials, bins, units)
         r.
     valid : array of bool, shape (trials, bins)
@@ -154,6 +160,7 @@ class _Run:
     """
 
     history: SpikeHistory
+    counts: np.ndarray | None
     expected: np.ndarray
     valid: np.ndarray
     control: Control | None
@@ -163,6 +170,17 @@ class _Run:
         """Expected counts of a bin, shape (units,)."""
         free = self.history.dispersion.mean(self.expected)[self.valid].mean(axis=0, dtype=np.float64)
         return free if self.control is None else free / self.control.mean_ratio(self.valid)
+
+    def pairs_target(self, recorded: SpikeCounts) -> PairsTarget | None:
+        """Pairs of spikes that later runs shall have, if the history is as it was fitted; None where there is none."""
+        K = self.history.num_bins
+        if self.counts is None:
+            return None
+        fitted = spike_pairs(self.counts, self.history.dispersion.mean(self.expected), self.valid, K)
+        if self.control is not None:
+            fitted = fitted._replace(excess=fitted.excess + self.control.missing_excess(self.valid, K))
+        of_recorded = spike_pairs(recorded.counts, recorded.counts, recorded.mask, K)
+        return pairs_target(self.history, fitted, of_recorded, int(recorded.mask.sum()))
 
     def of_units(self, units: slice) -> tuple[np.ndarray, np.ndarray, Dispersion]:
         """r, valid bins and dispersion of some of the units."""
@@ -191,11 +209,12 @@ def _free_run(
     runs: FreeRuns,
     seed: int,
     target: np.ndarray | None = None,
+    pairs: PairsTarget | None = None,
     iterations: int = 8,
 ) -> _Run:
-    """Run trials freely, with biases of which means are the ``target``, if any.
+    """Run trials freely, with biases of which means are the ``target``, if any, and filters made for ``pairs``.
 
-    Means are those that all trials would have which these are some of.
+    Both are what all trials would have which these are some of.
     """
     rates, history, control = networks.expected_counts(runs.latents), model.history, None
     if runs.many is not None:
@@ -203,9 +222,13 @@ def _free_run(
         control = Control(counts_of(rates, networks.binary), counts_of(of_many, networks.binary), runs.many.valid)
     draws = model.variates(rates.shape, seed, "calibration counts") if history.num_bins else None
     if target is not None:
-        of_these = target if control is None else target * control.mean_ratio(runs.valid)
-        history = calibrate(history, rates, draws, of_these, runs.valid, iterations=iterations)
-    return _Run(history, history.expected(rates, draws), runs.valid, control)
+        if control is not None:
+            target = target * control.mean_ratio(runs.valid)
+            if pairs is not None:
+                missing = control.missing_excess(runs.valid, history.num_bins)
+                pairs = pairs._replace(excess=pairs.excess - missing)
+        history = calibrate(history, rates, draws, target, runs.valid, pairs=pairs, iterations=iterations)
+    return _Run(history, *history.run(rates, draws), runs.valid, control)
 
 
 def _correct_readout(

@@ -14,8 +14,8 @@ that fires its next spike within 10 ms every other time is beyond any factor tha
 stable: the factor is bounded by :math:`e^c`, and of a self-exciting process each spike brings on fewer than one
 (Hawkes 1971).
 
-Filters are fitted to recorded spikes (:mod:`~spikeinterface_gen.observation.history_fit`). The biases are then
-calibrated in free runs on sampled rates: a filter fitted on recorded spikes drives its own differently.
+Filters are fitted to recorded spikes (:mod:`~spikeinterface_gen.observation.history_fit`), and then calibrated in free
+runs on sampled rates (:mod:`~spikeinterface_gen.observation.calibration`).
 
 References
 ----------
@@ -24,7 +24,7 @@ Gerhard, Deger & Truccolo, *On the stability and dynamics of stochastic spiking 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,10 +32,14 @@ from spikeinterface_gen.observation.dispersion import Dispersion
 from spikeinterface_gen.observation.draw import draw_counts
 from spikeinterface_gen.observation.own_rates import MAX_LOG_GAIN, counts_of, lagged, mean_gains, own_rates
 
-__all__ = ["MAX_RATE", "SpikeHistory", "calibrate"]
+__all__ = ["MAX_OFFSPRING", "MAX_RATE", "SpikeHistory"]
 
-# Expected counts of a bin beyond which no rate goes.
 MAX_RATE = 50.0
+"""Expected counts of a bin beyond which no rate goes."""
+
+MAX_OFFSPRING = 0.9
+r""":math:`\alpha_{\max}`: spikes that one spike brings on, at most."""
+
 # Entries whose λ° is found at once: what fits into a cache.
 BLOCK_ENTRIES = 1 << 18
 # Least mean gain by a bin that was not seen.
@@ -116,7 +120,7 @@ class SpikeHistory:
         """
         K = self.num_bins
         if K == 0:
-            r = self.expected(rates, None)
+            r = self.run(rates, None)[1]
             drawn = draw_counts(r, uniforms, self.dispersion)
             return (drawn if given is None else np.where(given[1], given[0], drawn)), r
         trials, bins, units = rates.shape
@@ -142,13 +146,14 @@ class SpikeHistory:
                 counts[:, t - K], expected[:, t - K] = s, r
         return counts.astype(np.uint8 if counts.max(initial=0) < 256 else np.uint16), expected
 
-    def expected(self, rates: np.ndarray, uniforms: np.ndarray | None) -> np.ndarray:
-        """r of :meth:`simulate`; without history it follows from ``rates`` alone."""
+    def run(self, rates: np.ndarray, uniforms: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray]:
+        """Counts and r of :meth:`simulate`; without history r follows from ``rates`` alone, and no counts are drawn."""
         if self.num_bins == 0:
-            return self._drawn_from(np.minimum(rates * np.exp(self.bias.astype(np.float32)), np.float32(MAX_RATE)))
+            gain = np.exp(self.bias.astype(np.float32))
+            return None, self._drawn_from(np.minimum(rates * gain, np.float32(MAX_RATE)))
         if uniforms is None:
             raise ValueError(f"uniforms is missing: a history of {self.num_bins} bins has to be run bin by bin.")
-        return self.simulate(rates, uniforms)[1]
+        return self.simulate(rates, uniforms)
 
     def _drawn_from(self, mu: np.ndarray) -> np.ndarray:
         """r, of which counts of bins are drawn, for expected counts μ, shape (…, units)."""
@@ -180,44 +185,3 @@ class SpikeHistory:
             q, added = lagged(p, gains), lagged(p, self.excitation)
             own[start : start + step] = own_rates(block[:, K:], q, added, self.pair_ratio)
         return own
-
-
-def calibrate(
-    history: SpikeHistory,
-    rates: np.ndarray,
-    uniforms: np.ndarray | None,
-    target: np.ndarray,
-    valid: np.ndarray,
-    *,
-    iterations: int = 8,
-) -> SpikeHistory:
-    """Shift the biases until each unit's mean in free runs is its recorded one.
-
-    Parameters
-    ----------
-    history : SpikeHistory
-    rates : array, shape (trials, bins, units)
-        λ from sampled latents.
-    uniforms : array, shape (trials, K + bins, units)
-        None where there is no history.
-    target : array, shape (units,)
-        Recorded mean counts per bin.
-    valid : array of bool, shape (trials, bins)
-
-    Returns
-    -------
-    SpikeHistory
-    """
-    bias = history.bias.copy()
-    for _ in range(iterations):
-        expected = replace(history, bias=bias).expected(rates, uniforms)
-        drawn = history.dispersion.mean(expected)
-        mean = drawn[valid].mean(axis=0, dtype=np.float64)
-        # A silent unit has no rate to reach; its decoder already says next to none.
-        moves = (target > 0) & (mean > 0)
-        step = np.zeros_like(bias)
-        step[moves] = np.log(target[moves] / mean[moves])
-        bias += np.clip(step, -0.5, 0.5)
-        if np.abs(step).max() < 3e-3:
-            break
-    return replace(history, bias=bias)

@@ -27,7 +27,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from spikeinterface_gen.observation.dispersion import Dispersion, fit_dispersion
-from spikeinterface_gen.observation.history import SpikeHistory
+from spikeinterface_gen.observation.history import MAX_OFFSPRING, SpikeHistory
 from spikeinterface_gen.observation.own_rates import (
     MAX_LOG_GAIN,
     counts_of,
@@ -42,7 +42,6 @@ __all__ = ["CANDIDATES", "fit_history"]
 CANDIDATES = ("none", "factor", "factor and sum")
 """The histories that a fit chooses from."""
 
-MAX_OFFSPRING = 0.9
 # Spikes without any offspring that the prior of the excitation is worth.
 PRIOR_SPIKES = 5.0
 # Standard deviation of h_1 in units of which nothing is known; so many of them the prior has seen before any of the

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spikeinterface_gen.observation.calibration import spike_pairs
 from spikeinterface_gen.observation.dispersion import Dispersion
 from spikeinterface_gen.randomness import uniforms
 
@@ -92,6 +93,13 @@ class Control:
             for x, where in ((self.few, valid), (self.many, self.valid))
         )
         return few / np.maximum(many, 1e-12)
+
+    def missing_excess(self, valid: np.ndarray, num_lags: int) -> np.ndarray:
+        """By how much less few trials have than many of the excess of pairs of spikes, shape (units, lags)."""
+        few, many = (
+            spike_pairs(x, x, where, num_lags).excess for x, where in ((self.few, valid), (self.many, self.valid))
+        )
+        return many - few
 
 
 class _Covariances(NamedTuple):
