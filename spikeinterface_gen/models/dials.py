@@ -70,16 +70,21 @@ def adjusted(
     if correlation_gain > 1:
         # Up to 1, it lies between what was learned and the identity, and is positive definite as it is.
         correlation = positive_definite(correlation)
-    turned = CountModel(history, Synchrony(correlation))
+    gain = count_model.gain
+    if not np.array_equal(source, np.arange(len(count_model.history.bias))):
+        gain = gain.of_rates(rates[:, :, source][valid])
+    turned = CountModel(history, Synchrony(correlation), gain)
     if rate_gain != 1 or correlation_gain != 1 or len(source) > num_given:
         draws = count_model.variates(rates.shape, seed, "dials")
-        expected = count_model.history.simulate(rates, draws)[1]
+        expected = count_model.history.simulate(count_model.gain.applied(rates), draws)[1]
         mean = count_model.history.dispersion.mean(expected)[valid].mean(axis=0, dtype=np.float64)
         rates = _turn(
             chosen, rates[:, :, source], valid, correlation_gain, rate_gain * _ratio(mean[like], mean[source])
         )
         draws = turned.variates(rates.shape, seed, "dials")
-        turned = CountModel(calibrate(history, rates, draws, rate_gain * mean[like], valid), turned.synchrony)
+        gain = gain.of_rates(rates[valid])
+        history = calibrate(history, gain.applied(rates), draws, rate_gain * mean[like], valid)
+        turned = CountModel(history, turned.synchrony, gain)
     chosen.set_count_model(turned)
     return result
 

@@ -199,8 +199,9 @@ def stage_metrics(
     Returns
     -------
     DataFrame
-        Rows: counts drawn from the rates of the held-out trials themselves, from rates of sampled latents, with spike
-        history, and with synchrony; then the floor, in its own unit (recorded against held-out trials, equally many).
+        Rows: counts drawn from the rates of the held-out trials themselves, from rates of sampled latents, with the
+        population's gain and spike history, and with synchrony; then the floor, in its own unit (recorded against
+        held-out trials, equally many).
     """
     with budget.seconds_for("metrics") as seconds:
         return _stage_metrics(networks, train, some_trials(held_out, METRICS_ENTRIES_A_SECOND * seconds, seed), seed)
@@ -213,13 +214,12 @@ def _stage_metrics(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCo
     sampled = draw_rates(networks, held_out.num_bins, seed, "metrics")
     model = networks.count_model()
     # Without history the sampled rates have means of their own; only with it are they calibrated.
-    history, synchrony = model.history, model.synchrony
     neither = CountModel.independent(train.num_units, networks.binary)
     rows = {
         "rates of held-out trials": _drawn(neither, encoded, held_out, seed),
         "sampled latents": _drawn(neither, sampled, held_out, seed),
-        "sampled latents, spike history": _drawn(CountModel(history, neither.synchrony), sampled, held_out, seed),
-        "sampled latents, spike history, synchrony": _drawn(CountModel(history, synchrony), sampled, held_out, seed),
+        "sampled latents, spike history": _drawn(replace(model, synchrony=neither.synchrony), sampled, held_out, seed),
+        "sampled latents, spike history, synchrony": _drawn(model, sampled, held_out, seed),
     }
     distances = {name: compare(held_out, synthetic) for name, synthetic in rows.items()}
     real = compare_real(held_out, train, num_splits=8, seed=seed)

@@ -28,6 +28,7 @@ from spikeinterface_gen.nn.denoiser import DenoiserNetwork, in_bfloat16
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.dispersion import NUM_GAINS, Dispersion
 from spikeinterface_gen.observation.history import MAX_RATE, SpikeHistory
+from spikeinterface_gen.observation.population_gain import PopulationGain
 from spikeinterface_gen.observation.synchrony import Synchrony
 
 __all__ = ["COUNT_MODEL_OF_UNITS", "SPREAD", "LDNSNetworks", "build_networks", "is_binary", "mask_of"]
@@ -78,6 +79,7 @@ class LDNSNetworks(nn.Module):
     slots: Tensor
     count_gains: Tensor
     synchrony_correlation: Tensor
+    population_gain: Tensor
 
     def __init__(
         self,
@@ -140,6 +142,8 @@ class LDNSNetworks(nn.Module):
         self.register_buffer("history_pair_ratio", torch.ones(num_units))
         self.register_buffer("slots", torch.full((num_units,), 1.0 if binary else math.inf))
         self.register_buffer("count_gains", torch.ones(num_units, NUM_GAINS))
+        # a, m and s of the population's gain.
+        self.register_buffer("population_gain", torch.tensor([0.0, 0.0, 0.0, 0.0, 1.0], dtype=torch.float64))
         self.register_buffer("synchrony_correlation", torch.eye(num_units, dtype=torch.float16))
 
     @property
@@ -160,11 +164,14 @@ class LDNSNetworks(nn.Module):
             # Bins that do not feel the ones before are drawn all at once.
             filters, excitation = filters[:, :0], excitation[:, :0]
         history = SpikeHistory(filters, excitation, bias, ratio, Dispersion(slots, gains), self.binary)
-        return CountModel(history, Synchrony(correlation))
+        a1, a2, a3, centre, scale = self.population_gain.tolist()
+        return CountModel(history, Synchrony(correlation), PopulationGain((a1, a2, a3), centre, scale))
 
     def set_count_model(self, model: CountModel) -> None:
         """Store it; filters shorter than the buffer are padded with zeros."""
         history = model.history
+        gain = model.gain
+        self.population_gain.copy_(torch.tensor([*gain.coefficients, gain.centre, gain.scale], dtype=torch.float64))
         self.history_filters.zero_()
         self.history_excitation.zero_()
         for buffer, values in (

@@ -22,6 +22,7 @@ from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.history_fit import fit_history
 from spikeinterface_gen.observation.moments import Control, CountMoments, count_moments, free_moments
 from spikeinterface_gen.observation.own_rates import counts_of
+from spikeinterface_gen.observation.population_gain import PopulationGain, divergence, fit_population_gain
 from spikeinterface_gen.observation.synchrony import Synchrony, fit_synchrony
 from spikeinterface_gen.randomness import uniforms
 
@@ -85,7 +86,7 @@ def fit_count_model(
     seed: int,
     budget: TimeBudget,
 ) -> ObservationReport:
-    """Fit spike history and dispersion on recorded trials, then readout, biases and synchrony on free runs.
+    """Fit spike history and dispersion on recorded trials, then readout, history, synchrony and gain on free runs.
 
     Means and correlations of the free runs are those of all trials, the held-out ones included. With little time, fewer
     trials, and of many units fewer pairs, are looked at. The decoder and the count model of ``networks`` are set.
@@ -119,8 +120,10 @@ def fit_count_model(
         if len(synchrony.coupled):
             # What units share comes back through their histories.
             run = _free_run(networks, CountModel(run.history, synchrony), some, seed, mean, pairs, iterations=4)
+        gain = _population_gain(networks, CountModel(run.history, synchrony), some, recorded, seed)
+        run = _free_run(networks, CountModel(run.history, synchrony, gain), some, seed, mean, pairs, iterations=4)
     history = run.history
-    networks.set_count_model(CountModel(history, synchrony))
+    networks.set_count_model(CountModel(history, synchrony, gain))
     _, variance = history.dispersion.mean_and_variance(mean[None])
     num_regular = 0 if networks.binary else int((variance[0] < 0.95 * np.maximum(mean, 1e-12)).sum())
     counts = "Bernoulli" if networks.binary else "Poisson"
@@ -140,7 +143,7 @@ def recalibrate(networks: LDNSNetworks, counts: SpikeCounts, runs: FreeRuns, see
         # Of units weighted by their spikes, since the means of quiet ones are known less well.
         if np.abs(free - recorded).sum() > MEAN_TOLERANCE * recorded.sum():
             history = _free_run(networks, model, some, seed, recorded).history
-            networks.set_count_model(CountModel(history, model.synchrony))
+            networks.set_count_model(replace(model, history=history))
 
 
 @dataclass(frozen=True)
@@ -216,9 +219,9 @@ def _free_run(
 
     Both are what all trials would have which these are some of.
     """
-    rates, history, control = networks.expected_counts(runs.latents), model.history, None
+    rates, history, control = model.gain.applied(networks.expected_counts(runs.latents)), model.history, None
     if runs.many is not None:
-        of_many = networks.expected_counts(runs.many.latents)
+        of_many = model.gain.applied(networks.expected_counts(runs.many.latents))
         control = Control(counts_of(rates, networks.binary), counts_of(of_many, networks.binary), runs.many.valid)
     draws = model.variates(rates.shape, seed, "calibration counts") if history.num_bins else None
     if target is not None:
@@ -229,6 +232,29 @@ def _free_run(
                 pairs = pairs._replace(excess=pairs.excess - missing)
         history = calibrate(history, rates, draws, target, runs.valid, pairs=pairs, iterations=iterations)
     return _Run(history, *history.run(rates, draws), runs.valid, control)
+
+
+def _population_gain(
+    networks: LDNSNetworks, model: CountModel, runs: FreeRuns, recorded: SpikeCounts, seed: int
+) -> PopulationGain:
+    """The likeliest gain, if population counts of free runs then are more like the recorded ones."""
+
+    def of_free_runs(gain: PopulationGain) -> np.ndarray:
+        counts = replace(model, gain=gain).draw(rates, seed, "calibration counts")
+        return counts.sum(axis=2, dtype=np.int64)[runs.valid]
+
+    rates, of_recorded = (
+        networks.expected_counts(runs.latents),
+        recorded.counts.sum(axis=2, dtype=np.int64)[recorded.mask],
+    )
+    population = rates.sum(axis=2)[runs.valid]
+    of_drawn = population
+    if runs.many is not None:
+        of_drawn = networks.expected_counts(runs.many.latents).sum(axis=2)[runs.many.valid]
+    without = of_free_runs(PopulationGain())
+    gain = fit_population_gain(of_drawn, (population, without), of_recorded, len(recorded))
+    better = divergence(of_recorded, of_free_runs(gain)) < divergence(of_recorded, without)
+    return gain if better else PopulationGain()
 
 
 def _correct_readout(

@@ -1,13 +1,14 @@
-"""From expected counts to counts: spike history and synchrony together."""
+"""From expected counts to counts: the population's gain, spike history and synchrony together."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 
 from spikeinterface_gen.observation.history import SpikeHistory
+from spikeinterface_gen.observation.population_gain import PopulationGain
 from spikeinterface_gen.observation.synchrony import Synchrony
 from spikeinterface_gen.randomness import uniforms
 
@@ -24,10 +25,13 @@ class CountModel:
         What a unit's own last spikes do to its rate.
     synchrony : Synchrony
         What units share within a bin.
+    gain : PopulationGain
+        How rates follow those of all units. Default: not.
     """
 
     history: SpikeHistory
     synchrony: Synchrony
+    gain: PopulationGain = field(default_factory=PopulationGain)
 
     @classmethod
     def independent(cls, num_units: int, binary: bool) -> Self:
@@ -47,7 +51,7 @@ class CountModel:
         Parameters
         ----------
         rates : array, shape (trials, bins, units)
-            λ, expected counts before history.
+            λ, expected counts before gain and history.
         seed, stage
             The draw follows from them and the number of the trial.
         first : int
@@ -55,7 +59,7 @@ class CountModel:
         given : (counts, known), optional
             Counts that are known already; see :meth:`SpikeHistory.simulate`.
         """
-        return self.history.simulate(rates, self.variates(rates.shape, seed, stage, first), given)[0]
+        return self.history.simulate(self.gain.applied(rates), self.variates(rates.shape, seed, stage, first), given)[0]
 
     def variates(self, shape: tuple[int, ...], seed: int, stage: str, first: int = 0) -> np.ndarray:
         """Coupled uniforms, shape (trials, K + bins, units), for rates of this ``shape``; see :meth:`draw`."""
