@@ -57,12 +57,15 @@ class ObservationReport:
         Of each candidate for the spike history: its gain in log-likelihood over none, less its parameters.
     num_coupled : int
         Units that share more than their rates within a bin.
+    population_gain : tuple of float
+        Coefficients a of :mod:`~spikeinterface_gen.observation.population_gain`.
     """
 
     counts: str
     num_regular: int
     history_gains_nats: dict[str, float]
     num_coupled: int
+    population_gain: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def history(self) -> str:
@@ -71,9 +74,13 @@ class ObservationReport:
 
     def __str__(self) -> str:
         gains = ", ".join(f"{name} {gain:+.0f}" for name, gain in self.history_gains_nats.items())
+        population = "no gain of the population"
+        if any(self.population_gain):
+            population = "gain of the population " + ", ".join(f"{a:+.3f}" for a in self.population_gain)
         return (
             f"{self.counts} counts, {self.num_regular} units varying less than that; spike history: {self.history} "
-            f"(gain less parameters, in nats: {gains}); {self.num_coupled} units in synchrony"
+            f"(gain less parameters, in nats: {gains}); {self.num_coupled} units in synchrony; "
+            f"{population}"
         )
 
 
@@ -127,7 +134,7 @@ def fit_count_model(
     _, variance = history.dispersion.mean_and_variance(mean[None])
     num_regular = 0 if networks.binary else int((variance[0] < 0.95 * np.maximum(mean, 1e-12)).sum())
     counts = "Bernoulli" if networks.binary else "Poisson"
-    return ObservationReport(counts, num_regular, gains, len(synchrony.coupled))
+    return ObservationReport(counts, num_regular, gains, len(synchrony.coupled), gain.coefficients)
 
 
 def recalibrate(networks: LDNSNetworks, counts: SpikeCounts, runs: FreeRuns, seed: int, budget: TimeBudget) -> None:

@@ -70,7 +70,10 @@ class LDNSSampling:
         sampler: str = "modal",
         seed: int | None = None,
     ) -> np.ndarray:
-        """Draw rates in Hz, before spike history, float32, shape (trials, bins, units); 0 beyond the end of a trial."""
+        """Draw rates in Hz, float32, shape (trials, bins, units); 0 beyond the end of a trial.
+
+        They are before the population's gain and spike history, as those of :meth:`decode` are.
+        """
         seed = resolve_seed(seed)
         trials = self._trials(num_trials, durations, covariates, session, guidance, seed)
         blocks = [self.decode(z) for z in self._latent_blocks(trials, seed, steps, sampler)]
