@@ -124,11 +124,10 @@ def fit_count_model(
         synchrony = Synchrony.of_blocks(
             fit_synchrony(of_units, *run.of_units(units), seed) for units, of_units in moments
         )
-        if len(synchrony.coupled):
-            # What units share comes back through their histories.
-            run = _free_run(networks, CountModel(run.history, synchrony), some, seed, mean, pairs, iterations=4)
-        gain = _population_gain(networks, CountModel(run.history, synchrony), some, recorded, seed)
-        run = _free_run(networks, CountModel(run.history, synchrony, gain), some, seed, mean, pairs, iterations=4)
+        model = CountModel(run.history, synchrony)
+        gain = _population_gain(networks, model, some, recorded, seed)
+        # What units share comes back through their histories.
+        run = _free_run(networks, replace(model, gain=gain), some, seed, mean, pairs, iterations=6)
     history = run.history
     networks.set_count_model(CountModel(history, synchrony, gain))
     _, variance = history.dispersion.mean_and_variance(mean[None])
