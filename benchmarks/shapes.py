@@ -49,15 +49,20 @@ def main() -> None:
 def simulated(num_units: int, num_trials: int, num_bins: int) -> tuple[SpikeCounts, SpikeCounts]:
     number = num_trials + min(num_trials, NUM_HELD_OUT)
     latents = load_dataset("lorenz", num_trials=number, num_bins=num_bins, return_truth=True).latents
-    directions = normals(0, "shapes: readout", 0, (latents.shape[-1], num_units)).astype(np.float32)
-    base = np.exp(LOG_RATE + LOG_RATE_SD * normals(0, "shapes: rates", 0, (num_units,))) * BIN_SIZE_MS / 1000.0
+    weights = loadings(num_units)
     counts = np.empty((number, num_bins, num_units), np.uint8)
     for trial in range(number):
-        drive = DRIVE * (latents[trial] @ directions) - DRIVE**2 * np.square(directions).sum(axis=0) / 2
-        rates = np.minimum(base * np.exp(drive), 5.0).astype(np.float32)
+        rates = np.minimum(np.exp(weights[0] + latents[trial] @ weights[1:]), 5.0).astype(np.float32)
         counts[trial] = draw_poisson(rates, uniforms(0, "shapes: counts", trial, rates.shape))
     population = SpikeCounts(counts, BIN_SIZE_MS)
     return population[:num_trials], population[num_trials:]
+
+
+def loadings(num_units: int) -> np.ndarray:
+    """Log mean counts of a bin, less half the variance of what latents add, and loadings on these: (1 + 3, units)."""
+    directions = DRIVE * normals(0, "shapes: readout", 0, (3, num_units)).astype(np.float64)
+    log_rate = LOG_RATE + LOG_RATE_SD * normals(0, "shapes: rates", 0, (num_units,)) + np.log(BIN_SIZE_MS / 1000.0)
+    return np.vstack([log_rate - np.square(directions).sum(axis=0) / 2, directions])
 
 
 def session(path: Path) -> SpikeCounts:
