@@ -12,7 +12,7 @@ import argparse
 
 import numpy as np
 from _record import median_and_range, record
-from shapes import BIN_SIZE_MS, NUM_HELD_OUT, loadings, simulated
+from shapes import BIN_SIZE_MS, NUM_HELD_OUT, loadings, rates, simulated
 
 from spikeinterface_gen import SpikeCounts, load_dataset
 from spikeinterface_gen.observation.draw import draw_poisson
@@ -23,7 +23,6 @@ SHAPES = ("30x100x20", "1700x100x40", "700x300x40")
 NUM_DRAWS = 5
 # Of the squared loadings of log rates, per bin.
 PENALTY = 1e-4
-MAX_RATE = 5.0
 
 
 def main() -> None:
@@ -55,11 +54,6 @@ def judged(num_units: int, num_trials: int, num_bins: int) -> dict[str, dict]:
         figures[name] = median_and_range(auc, 3)
         print(f"{num_units}x{num_trials}x{num_bins}", name, figures[name], flush=True)
     return figures
-
-
-def rates(latents: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Expected counts, shape (trials, bins, units), of latents, (trials, bins, 3), with weights, (1 + 3, units)."""
-    return np.minimum(np.exp(weights[0] + latents @ weights[1:]), MAX_RATE)
 
 
 def fitted(latents: np.ndarray, counts: np.ndarray) -> np.ndarray:

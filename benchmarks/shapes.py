@@ -26,6 +26,8 @@ NUM_HELD_OUT = 500
 BIN_SIZE_MS = 20.0
 # Of the logarithm of rates in Hz: mean and s.d. over units; and how strongly units are driven.
 LOG_RATE, LOG_RATE_SD, DRIVE = np.log(3.0), 1.0, 0.7
+# Expected counts of a bin, at most.
+MAX_RATE = 5.0
 
 
 def main() -> None:
@@ -52,8 +54,8 @@ def simulated(num_units: int, num_trials: int, num_bins: int) -> tuple[SpikeCoun
     weights = loadings(num_units)
     counts = np.empty((number, num_bins, num_units), np.uint8)
     for trial in range(number):
-        rates = np.minimum(np.exp(weights[0] + latents[trial] @ weights[1:]), 5.0).astype(np.float32)
-        counts[trial] = draw_poisson(rates, uniforms(0, "shapes: counts", trial, rates.shape))
+        expected = rates(latents[trial], weights).astype(np.float32)
+        counts[trial] = draw_poisson(expected, uniforms(0, "shapes: counts", trial, expected.shape))
     population = SpikeCounts(counts, BIN_SIZE_MS)
     return population[:num_trials], population[num_trials:]
 
@@ -63,6 +65,11 @@ def loadings(num_units: int) -> np.ndarray:
     directions = DRIVE * normals(0, "shapes: readout", 0, (3, num_units)).astype(np.float64)
     log_rate = LOG_RATE + LOG_RATE_SD * normals(0, "shapes: rates", 0, (num_units,)) + np.log(BIN_SIZE_MS / 1000.0)
     return np.vstack([log_rate - np.square(directions).sum(axis=0) / 2, directions])
+
+
+def rates(latents: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Expected counts of a bin, shape (…, units), of latents, (…, 3), with :func:`loadings`, (1 + 3, units)."""
+    return np.minimum(np.exp(weights[0] + latents @ weights[1:]), MAX_RATE)
 
 
 def session(path: Path) -> SpikeCounts:

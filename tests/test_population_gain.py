@@ -4,14 +4,19 @@ import numpy as np
 import pytest
 
 from spikeinterface_gen.observation.count_model import CountModel
-from spikeinterface_gen.observation.population_gain import PopulationGain, divergence, fit_population_gain
+from spikeinterface_gen.observation.population_gain import PopulationGain, fit_population_gain
 from spikeinterface_gen.observation.synchrony import Synchrony
+from spikeinterface_gen.validation.metrics import population_count_divergence
 
 
 def bins(trials, seed):
     """Population rates that last for ten bins, and uniforms, both of shape (bins,)."""
     rng = np.random.default_rng(seed)
     return np.repeat(12 * np.exp(0.4 * rng.standard_normal(10 * trials)), 10), rng
+
+
+def divergence(recorded, drawn):
+    return population_count_divergence(np.bincount(recorded), np.bincount(drawn))
 
 
 @pytest.mark.parametrize("true", [(0.0, 0.0, 0.0), (0.1, -0.1, 0.02), (-0.2, 0.1, 0.0)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -22,9 +23,10 @@ from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.history_fit import fit_history
 from spikeinterface_gen.observation.moments import Control, CountMoments, count_moments, free_moments
 from spikeinterface_gen.observation.own_rates import counts_of
-from spikeinterface_gen.observation.population_gain import PopulationGain, divergence, fit_population_gain
+from spikeinterface_gen.observation.population_gain import PopulationGain, fit_population_gain
 from spikeinterface_gen.observation.synchrony import Synchrony, fit_synchrony
 from spikeinterface_gen.randomness import uniforms
+from spikeinterface_gen.validation.metrics import population_count_divergence
 
 __all__ = ["ObservationReport", "fit_count_model", "recalibrate"]
 
@@ -111,23 +113,25 @@ def fit_count_model(
         some = _affordable(runs, history, seconds / 2)
         likeliest, pairs = networks.autoencoder.decoder.outlet.weight.detach().clone(), None
         if history.num_bins:
-            run = _free_run(networks, CountModel(history, independent), some, seed, mean, iterations=2)
+            model = CountModel(history, independent)
+            run = _free_run(_Rates.of(networks, some), model, some, seed, mean, iterations=2)
             history, pairs = run.history, run.pairs_target(recorded)
         for _ in range(READOUT_ROUNDS):
             model = CountModel(history, independent)
-            run = _free_run(networks, model, some, seed, mean, pairs, iterations=3)
+            run = _free_run(_Rates.of(networks, some), model, some, seed, mean, pairs, iterations=3)
             history = run.history
             _correct_readout(networks, likeliest, run, runs, moments, seed, seconds / (2 * READOUT_ROUNDS))
     with budget.seconds_for("calibration") as seconds:
         some = _affordable(runs, history, seconds)
-        run = _free_run(networks, CountModel(history, independent), some, seed, mean, pairs)
+        lambdas = _Rates.of(networks, some)
+        run = _free_run(lambdas, CountModel(history, independent), some, seed, mean, pairs)
         synchrony = Synchrony.of_blocks(
             fit_synchrony(of_units, *run.of_units(units), seed) for units, of_units in moments
         )
         model = CountModel(run.history, synchrony)
-        gain = _population_gain(networks, model, some, recorded, seed)
+        gain = _population_gain(lambdas, model, some, recorded, seed)
         # What units share comes back through their histories.
-        run = _free_run(networks, replace(model, gain=gain), some, seed, mean, pairs, iterations=6)
+        run = _free_run(lambdas, replace(model, gain=gain), some, seed, mean, pairs, iterations=6)
     history = run.history
     networks.set_count_model(CountModel(history, synchrony, gain))
     _, variance = history.dispersion.mean_and_variance(mean[None])
@@ -145,10 +149,11 @@ def recalibrate(networks: LDNSNetworks, counts: SpikeCounts, runs: FreeRuns, see
     with budget.seconds_for("calibration") as seconds:
         some = _affordable(runs, model.history, seconds)
         recorded = counts.counts[counts.mask].mean(axis=0, dtype=np.float64)
-        free = _free_run(networks, model, some, seed).mean
+        lambdas = _Rates.of(networks, some)
+        free = _free_run(lambdas, model, some, seed).mean
         # Of units weighted by their spikes, since the means of quiet ones are known less well.
         if np.abs(free - recorded).sum() > MEAN_TOLERANCE * recorded.sum():
-            history = _free_run(networks, model, some, seed, recorded).history
+            history = _free_run(lambdas, model, some, seed, recorded).history
             networks.set_count_model(replace(model, history=history))
 
 
@@ -212,8 +217,21 @@ def _affordable(runs: FreeRuns, history: SpikeHistory, seconds: float) -> FreeRu
     return replace(runs.some(most), many=None).some(number)
 
 
+class _Rates(NamedTuple):
+    """λ of trials to run, shape (trials, bins, units), and of all that these are some of, if there are more."""
+
+    few: np.ndarray
+    many: np.ndarray | None
+
+    @classmethod
+    def of(cls, networks: LDNSNetworks, runs: FreeRuns) -> _Rates:
+        """With the decoder as it is now."""
+        many = None if runs.many is None else networks.expected_counts(runs.many.latents)
+        return cls(networks.expected_counts(runs.latents), many)
+
+
 def _free_run(
-    networks: LDNSNetworks,
+    lambdas: _Rates,
     model: CountModel,
     runs: FreeRuns,
     seed: int,
@@ -225,10 +243,10 @@ def _free_run(
 
     Both are what all trials would have which these are some of.
     """
-    rates, history, control = model.gain.applied(networks.expected_counts(runs.latents)), model.history, None
-    if runs.many is not None:
-        of_many = model.gain.applied(networks.expected_counts(runs.many.latents))
-        control = Control(counts_of(rates, networks.binary), counts_of(of_many, networks.binary), runs.many.valid)
+    rates, history, control = model.gain.applied(lambdas.few), model.history, None
+    if runs.many is not None and lambdas.many is not None:
+        of_many = counts_of(model.gain.applied(lambdas.many), history.binary)
+        control = Control(counts_of(rates, history.binary), of_many, runs.many.valid)
     draws = model.variates(rates.shape, seed, "calibration counts") if history.num_bins else None
     if target is not None:
         if control is not None:
@@ -241,26 +259,28 @@ def _free_run(
 
 
 def _population_gain(
-    networks: LDNSNetworks, model: CountModel, runs: FreeRuns, recorded: SpikeCounts, seed: int
+    lambdas: _Rates, model: CountModel, runs: FreeRuns, recorded: SpikeCounts, seed: int
 ) -> PopulationGain:
     """The likeliest gain, if population counts of free runs then are more like the recorded ones."""
+    draws = model.variates(lambdas.few.shape, seed, "calibration counts")
 
     def of_free_runs(gain: PopulationGain) -> np.ndarray:
-        counts = replace(model, gain=gain).draw(rates, seed, "calibration counts")
+        counts, _ = model.history.simulate(gain.applied(lambdas.few), draws)
         return counts.sum(axis=2, dtype=np.int64)[runs.valid]
 
-    rates, of_recorded = (
-        networks.expected_counts(runs.latents),
-        recorded.counts.sum(axis=2, dtype=np.int64)[recorded.mask],
-    )
-    population = rates.sum(axis=2)[runs.valid]
+    of_recorded = recorded.counts.sum(axis=2, dtype=np.int64)[recorded.mask]
+    none = PopulationGain()
+    without, population = of_free_runs(none), lambdas.few.sum(axis=2)[runs.valid]
     of_drawn = population
-    if runs.many is not None:
-        of_drawn = networks.expected_counts(runs.many.latents).sum(axis=2)[runs.many.valid]
-    without = of_free_runs(PopulationGain())
+    if runs.many is not None and lambdas.many is not None:
+        of_drawn = lambdas.many.sum(axis=2)[runs.many.valid]
     gain = fit_population_gain(of_drawn, (population, without), of_recorded, len(recorded))
-    better = divergence(of_recorded, of_free_runs(gain)) < divergence(of_recorded, without)
-    return gain if better else PopulationGain()
+    if not any(gain.coefficients):
+        return none
+    off, off_without = (
+        population_count_divergence(np.bincount(of_recorded), np.bincount(N)) for N in (of_free_runs(gain), without)
+    )
+    return gain if off < off_without else none
 
 
 def _correct_readout(

@@ -30,7 +30,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import gammaincc
 
-__all__ = ["PopulationGain", "divergence", "fit_population_gain"]
+__all__ = ["PopulationGain", "fit_population_gain"]
 
 # Bound of x.
 MAX_X = 3.5
@@ -126,14 +126,6 @@ def fit_population_gain(
     simplex = 0.05 * np.vstack([np.zeros(3), np.eye(3)])
     found = minimize(loss, np.zeros(3), method="Nelder-Mead", options={"initial_simplex": simplex, "maxiter": 200})
     return _with(none, found.x) if loss(np.zeros(3)) - found.fun > len(found.x) else none
-
-
-def divergence(recorded: np.ndarray, drawn: np.ndarray) -> float:
-    """Kullback–Leibler divergence of population counts, of which each has been seen half a time more, in nats."""
-    size = int(max(recorded.max(initial=0), drawn.max(initial=0))) + 1
-    p, q = (np.bincount(N, minlength=size) + 0.5 for N in (recorded, drawn))
-    p, q = p / p.sum(), q / q.sum()
-    return float((p * np.log(p / q)).sum())
 
 
 def _with(gain: PopulationGain, a: np.ndarray) -> PopulationGain:
