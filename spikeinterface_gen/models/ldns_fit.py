@@ -20,6 +20,7 @@ from spikeinterface_gen.models.free_runs import draw_free_runs
 from spikeinterface_gen.models.latent_draws import draw_rates
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
 from spikeinterface_gen.models.ldns_observation import ObservationReport, fit_count_model
+from spikeinterface_gen.models.rank import enough_directions, keep_directions
 from spikeinterface_gen.models.tasks import AutoencoderTask
 from spikeinterface_gen.models.transfer import Start
 from spikeinterface_gen.models.trials import joined, some_trials
@@ -54,7 +55,7 @@ def fit_networks(
 
     Networks begin at random, or with what is carried over from ``start``. Early stopping needs trials held out; where
     ``settings.refit`` says that these may be learned from, the autoencoder then goes on for a while on all trials, from
-    the learning rate that it stopped at.
+    the learning rate that it stopped at. Its decoder is left the directions that held-out trials confirmed before.
 
     Returns
     -------
@@ -70,12 +71,17 @@ def fit_networks(
     task = _autoencoder_task(networks, model_settings, train, held_out, settings.seed)
     stage = _autoencoder_stage(train, held_out, model_settings)
     reports[task.name] = run_stage(task, stage, settings)
+    networks.eval()
+    enough = enough_directions(networks, train, held_out, settings.seed)
     if settings.refit:
         stage = _refit_stage(stage, reports[task.name])
         task = _autoencoder_task(networks, model_settings, all_trials, held_out, settings.seed, "refit")
         reports[task.name] = run_stage(task, stage, settings)
-    networks.eval()
-    _match_means(networks, some_trials(all_trials, MATCHED_ENTRIES, settings.seed))
+        networks.eval()
+    some = some_trials(all_trials, MATCHED_ENTRIES, settings.seed)
+    if enough is not None:
+        keep_directions(networks, some, enough, settings.seed)
+    _match_means(networks, some)
     reports["denoiser"] = fit_denoiser(networks, train, held_out, settings)
     with settings.budget.seconds_for("free runs") as seconds:
         runs = draw_free_runs(networks, all_trials, settings.seed, seconds)
