@@ -259,6 +259,7 @@ def test_saved_models_come_back(model, tmp_path):
         ({"num_latents": 0}, "num_latents must be a whole number of at least 1; got 0"),
         ({"channels": 100}, "channels must be a multiple of 8; got 100"),
         ({"num_blocks": 2.5}, "num_blocks must be a whole number"),
+        ({"num_directions": 0}, "num_directions must be a whole number of at least 1"),
         ({"history_bins": -1}, "history_bins must be a whole number of at least 0"),
         ({"dropout_range": (0.9, 0.1)}, "dropout_range must be two shares"),
         ({"l2_penalty": float("nan")}, "l2_penalty must be a number of at least 0"),

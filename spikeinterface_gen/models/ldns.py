@@ -61,6 +61,10 @@ class LDNS(LDNSUses, GenerativeModel):
         Dimensions of the shared latents. Default: a quarter of the units, between 4 and 16; of at least 1000 trials a
         seventh of the units, up to 32, where that is more than 20. More of them tell more of what units share, and take
         longer to learn to draw.
+    num_directions : int, optional
+        Directions that log rates vary in. Default: those that gain enough on trials held out
+        (:mod:`spikeinterface_gen.models.rank`). With fewer, less of what units share is learned, and less of the
+        training trials given away.
     channels, num_blocks : int
         Width and depth of the encoder.
     denoiser_channels, denoiser_blocks : int, optional
@@ -111,6 +115,7 @@ class LDNS(LDNSUses, GenerativeModel):
         self,
         num_latents: int | None = None,
         *,
+        num_directions: int | None = None,
         channels: int = 128,
         num_blocks: int = 2,
         denoiser_channels: int | None = None,
@@ -124,6 +129,7 @@ class LDNS(LDNSUses, GenerativeModel):
         weight_decay: float | None = None,
     ) -> None:
         self.num_latents = num_latents
+        self.num_directions = num_directions
         self.channels = channels
         self.num_blocks = num_blocks
         self.denoiser_channels = denoiser_channels

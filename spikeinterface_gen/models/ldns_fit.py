@@ -72,7 +72,7 @@ def fit_networks(
     stage = _autoencoder_stage(train, held_out, model_settings)
     reports[task.name] = run_stage(task, stage, settings)
     networks.eval()
-    enough = enough_directions(networks, train, held_out, settings.seed)
+    enough = model_settings["num_directions"] or enough_directions(networks, train, held_out, settings.seed)
     if settings.refit:
         stage = _refit_stage(stage, reports[task.name])
         task = _autoencoder_task(networks, model_settings, all_trials, held_out, settings.seed, "refit")

@@ -13,7 +13,7 @@ __all__ = ["check_settings"]
 
 # Least value of each whole number; those of the second line may be None.
 _COUNTS = {"channels": 1, "num_blocks": 1, "history_bins": 0}
-_OPTIONAL_COUNTS = {"num_latents": 1, "denoiser_channels": 1, "denoiser_blocks": 1}
+_OPTIONAL_COUNTS = {"num_latents": 1, "num_directions": 1, "denoiser_channels": 1, "denoiser_blocks": 1}
 _PENALTIES = ("l2_penalty", "smoothness_penalty", "weight_decay")
 
 
