@@ -17,7 +17,7 @@ from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS, SAMPLERS
 from spikeinterface_gen.diffusion.windows import WINDOWS_AT_ONCE, half_window, in_windows
 from spikeinterface_gen.models.conditions import Encoded
 from spikeinterface_gen.models.latent_moments import Moments, moments, transport
-from spikeinterface_gen.models.ldns_networks import SPREAD, LDNSNetworks, mask_of
+from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
 from spikeinterface_gen.randomness import normals
 
 __all__ = [
@@ -62,7 +62,8 @@ def sample_latents(
         Length of each trial.
     seed : int
     steps : int, optional
-        Steps of the sampler. Default: those of :data:`~spikeinterface_gen.diffusion.sample.DEFAULT_STEPS`.
+        Steps of the sampler. Default: of "modal", those that it is fitted to, of others those of
+        :data:`~spikeinterface_gen.diffusion.sample.DEFAULT_STEPS`.
     sampler : str
         One of :data:`~spikeinterface_gen.diffusion.sample.DEFAULT_STEPS`.
     encoded : Encoded, optional
@@ -79,7 +80,8 @@ def sample_latents(
     """
     if sampler not in DEFAULT_STEPS:
         raise ValueError(f"sampler must be one of {sorted(DEFAULT_STEPS)}; got {sampler!r}.")
-    steps = DEFAULT_STEPS[sampler] if steps is None else steps
+    if steps is None:
+        steps = networks.steps if sampler == "modal" else DEFAULT_STEPS[sampler]
     longest = max(networks.num_bins, int(num_bins.max()))
     margin = half_window(networks.num_bins) if longest > networks.num_bins else 0
     length = longest + 2 * margin
@@ -131,11 +133,11 @@ def fit_solver(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, encoded:
     condition = condition_of(networks, encoded, trials, length)
     denoise, mask = denoiser_of(networks, num_bins, length, condition)
     noise = _noise(networks, seed, trials, length, 0)
-    modes, steps = networks.denoiser.modes(length, condition), len(networks.solver_weights)
-    networks.solver_weights.copy_(fit_weights(denoise, noise, steps, modes, mask, SPREAD))
+    modes, steps = networks.denoiser.modes(length, condition), networks.steps
+    networks.solver_weights.copy_(fit_weights(denoise, noise, steps, modes, mask, networks.spread))
     spread, plain = (
         _moments(modal(denoise, lambda _: noise, steps, modes, networks.solver_weights, mask, width), mask)
-        for width in (SPREAD, 1.0)
+        for width in (networks.spread, 1.0)
     )
     A, b = transport(spread, plain)
     networks.spread_map.copy_(torch.from_numpy(A.T))

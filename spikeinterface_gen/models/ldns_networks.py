@@ -31,15 +31,17 @@ from spikeinterface_gen.observation.history import MAX_RATE, SpikeHistory
 from spikeinterface_gen.observation.population_gain import PopulationGain
 from spikeinterface_gen.observation.synchrony import Synchrony
 
-__all__ = ["COUNT_MODEL_OF_UNITS", "SPREAD", "LDNSNetworks", "build_networks", "is_binary", "mask_of"]
+__all__ = ["COUNT_MODEL_OF_UNITS", "LDNSNetworks", "build_networks", "is_binary", "mask_of"]
 
 # Tokens that a trial is cut into at most, unless a token would then hold more latents than the denoiser has channels,
 # or, of recordings without trials, than half as many: what latents do within a token would be lost.
 MAX_TOKENS = 32
 # Of so many times as many latents, the rest is worth its price.
 WORTH_IT = 1.25
-SPREAD = 1.1
-"""Standard deviation of the noise that the default sampler starts from."""
+# Of the default sampler, for trials and for recordings without: steps, and the standard deviation of the noise that its
+# paths start from. What comes at any time, as waves do, and is over in a few bins needs shorter steps.
+STEPS = {True: DEFAULT_STEPS["modal"], False: 2 * DEFAULT_STEPS["modal"]}
+SPREAD = {True: 1.1, False: 1.0}
 
 COUNT_MODEL_OF_UNITS = (
     *("history_filters", "history_excitation", "history_bias", "history_pair_ratio"),
@@ -131,7 +133,7 @@ class LDNSNetworks(nn.Module):
         if not trial_locked:
             self.register_buffer("beyond_mean", torch.zeros(num_latents))
             self.register_buffer("beyond_map", torch.eye(num_latents))
-        self.register_buffer("solver_weights", torch.eye(1, NUM_WEIGHTS).repeat(DEFAULT_STEPS["modal"], 1))
+        self.register_buffer("solver_weights", torch.eye(1, NUM_WEIGHTS).repeat(STEPS[trial_locked], 1))
         self.register_buffer("spread_map", torch.eye(num_latents))
         self.register_buffer("spread_shift", torch.zeros(num_latents))
         if trial_locked:
@@ -154,6 +156,16 @@ class LDNSNetworks(nn.Module):
             "denoiser_channels": self.denoiser_channels,
             "denoiser_blocks": len(cast(DenoiserNetwork, self.denoiser.network).blocks),
         }
+
+    @property
+    def steps(self) -> int:
+        """Steps of the default sampler, to which it is fitted."""
+        return len(self.solver_weights)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the noise that the default sampler starts from."""
+        return SPREAD[self.trial_locked]
 
     def count_model(self) -> CountModel:
         """What draws counts from expected counts."""
@@ -220,7 +232,7 @@ class LDNSNetworks(nn.Module):
 
         Drawn from spread noise, with the moments that they would have from noise as it is.
         """
-        x = modal(denoise, draw_noise, steps, modes, self.solver_weights, mask, SPREAD)
+        x = modal(denoise, draw_noise, steps, modes, self.solver_weights, mask, self.spread)
         return x @ self.spread_map + self.spread_shift
 
     def set_octave_maps(self, maps: Tensor | None = None) -> None:

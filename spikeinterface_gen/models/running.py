@@ -20,7 +20,6 @@ import numpy as np
 import torch
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS
 from spikeinterface_gen.diffusion.windows import half_window
 from spikeinterface_gen.models.conditions import Conditions, Trials, trials_to_draw
 from spikeinterface_gen.models.latent_draws import condition_of, denoiser_of
@@ -83,7 +82,7 @@ class RunningSession(Iterator[SpikeCounts]):
         self._covariates = window.covariates
         condition = condition_of(self._networks, window.encoded, range(1), length)
         self._denoise, _ = denoiser_of(self._networks, window.num_bins, length, condition)
-        self._steps = steps or DEFAULT_STEPS["modal"]
+        self._steps = steps or self._networks.steps
         self._windows: dict[int, np.ndarray] = {}
         self._model = self._networks.count_model()
         self._provenance = provenance("LDNS", model.sha256(), self.seed)
