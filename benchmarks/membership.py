@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/membership.py [--splits 3] [--minutes 4]
 
-The bundled session, units of at least 1 Hz, 80/20 splits at random: LDNS with several numbers of directions, a PSTH
+The bundled session, units of at least 1 Hz, 80/20 splits at random: LDNS with several numbers of latents, a PSTH
 Poisson model, and factor analysis with as many factors, the standard linear model of shared variability: of the square
 roots of counts in quarters of trials about their mean (Anscombe's), with Gaussian factors that have the covariance of
 the inferred ones over a trial, and Poisson spikes. As many trials are drawn as there are training trials.
@@ -21,7 +21,7 @@ from spikeinterface_gen.randomness import normals, uniforms
 from spikeinterface_gen.validation.privacy import membership_inference
 
 QUARTERS, NUM_DRAWS = 4, 3
-DIRECTIONS, FACTORS = (None, 1, 3, 6), (1, 2, 4, 8, 16)
+LATENTS, FACTORS = (8, 2, 16), (1, 2, 4, 8, 16)
 
 
 def main() -> None:
@@ -44,13 +44,13 @@ def main() -> None:
     judge("PSTH Poisson", lambda train: sampler_of(PSTHPoisson().fit(train), len(train)))
     for factors in FACTORS:
         judge(f"factor analysis, {factors}", lambda train, factors=factors: FactorModel(train, factors).draw)
-    for directions in DIRECTIONS:
+    for latents in LATENTS:
 
-        def fitted(train: SpikeCounts, directions: int | None = directions):
-            model = LDNS(num_directions=directions).fit(train, seed=0, max_minutes=options.minutes, progress=False)
+        def fitted(train: SpikeCounts, latents: int = latents):
+            model = LDNS(num_latents=latents).fit(train, seed=0, max_minutes=options.minutes, progress=False)
             return sampler_of(model, len(train))
 
-        judge("LDNS" if directions is None else f"LDNS, {directions}", fitted)
+        judge(f"LDNS, {latents}", fitted)
     record("membership", figures)
 
 
