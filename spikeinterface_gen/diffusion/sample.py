@@ -159,7 +159,7 @@ def ddpm(
 
 
 DEFAULT_STEPS = {"modal": 8, "angular": 24, "dpmpp": 24, "heun": 18, "ddim": 50, "ddpm": 1000}
-"""Steps that a sampler takes where nothing is said, :func:`~spikeinterface_gen.diffusion.modal.modal` included."""
+"""Steps that a sampler takes where nothing is said; :func:`~spikeinterface_gen.diffusion.modal.modal` for trials."""
 
 SAMPLERS: dict[str, Callable[..., Tensor]] = {
     "angular": angular,

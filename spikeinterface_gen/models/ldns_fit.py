@@ -26,7 +26,7 @@ from spikeinterface_gen.models.transfer import Start
 from spikeinterface_gen.models.trials import joined, some_trials
 from spikeinterface_gen.observation.calibration import calibrate
 from spikeinterface_gen.observation.count_model import CountModel
-from spikeinterface_gen.observation.likelihood import bernoulli_nll, poisson_nll
+from spikeinterface_gen.observation.likelihood import count_nll
 from spikeinterface_gen.training import StageReport, StageSettings
 from spikeinterface_gen.validation.distances import compare, compare_real
 
@@ -39,7 +39,7 @@ __all__ = ["fit_networks", "stage_metrics"]
 REFIT_SHARE = 0.25
 # Entries (trial, bin, unit) of held-out trials that the metrics look at for each second there is.
 METRICS_ENTRIES_A_SECOND = 1e6
-# Entries that means are matched on, at most.
+# Entries that directions and means of the decoder are found on, at most.
 MATCHED_ENTRIES = 2e7
 
 
@@ -124,7 +124,7 @@ def _autoencoder_task(
         mask_of(train.mask),
         torch.from_numpy(held_out.counts),
         mask_of(held_out.mask),
-        bernoulli_nll if networks.binary else poisson_nll,
+        count_nll(networks.binary),
         name=name,
         dropout_range=model_settings["dropout_range"],
         hidden_run=max(1, networks.history_filters.shape[1]),

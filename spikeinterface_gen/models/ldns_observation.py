@@ -13,6 +13,7 @@ from torch import Tensor
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.models.fit_settings import TimeBudget
 from spikeinterface_gen.models.free_runs import FreeRuns
+from spikeinterface_gen.models.halves import encoded_halves
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.models.readout import fit_readout
 from spikeinterface_gen.models.trials import joined, some_trials
@@ -317,11 +318,8 @@ def _paired_units(num_units: int, seconds: float) -> list[slice]:
 def _fit_history(
     networks: LDNSNetworks, history_bins: int, part: SpikeCounts, seed: int
 ) -> tuple[SpikeHistory, dict[str, float]]:
-    # Each half of the entries is predicted from the other.
-    hidden = np.stack([uniforms(seed, "observation mask", t, part.counts.shape[1:]) < 0.5 for t in range(len(part))])
     rates = np.empty(part.counts.shape, np.float32)
-    for side in (hidden, ~hidden):
-        z = networks.encode(part.counts * ~side, part.mask, share_hidden=0.5)
-        rates[side] = networks.expected_counts(z)[side]
+    for hidden, z in encoded_halves(networks, part, seed, "observation mask"):
+        rates[hidden] = networks.expected_counts(z)[hidden]
     predicted = np.broadcast_to(part.mask[..., None], part.counts.shape)
     return fit_history(rates, part.counts, predicted, history_bins, networks.binary)

@@ -31,10 +31,10 @@ import torch
 from torch import Tensor
 
 from spikeinterface_gen.counts import SpikeCounts
+from spikeinterface_gen.models.halves import encoded_halves
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.models.trials import some_trials
-from spikeinterface_gen.observation.likelihood import bernoulli_nll, poisson_nll
-from spikeinterface_gen.randomness import uniforms
+from spikeinterface_gen.observation.likelihood import count_nll
 
 __all__ = ["enough_directions", "keep_directions"]
 
@@ -55,16 +55,13 @@ def enough_directions(networks: LDNSNetworks, train: SpikeCounts, held_out: Spik
     directions = _Directions.of(networks, train, seed)
     most = min(MAX_DIRECTIONS, len(directions.loadings))
     decoder, s = networks.autoencoder.decoder, torch.from_numpy(part.counts).float()
-    nll = bernoulli_nll if networks.binary else poisson_nll
+    nll = count_nll(networks.binary)
     loss = np.zeros(most + 1)
-    # Each half of the entries is predicted from the other.
-    hidden = np.stack([uniforms(seed, "directions", t, part.counts.shape[1:]) < 0.5 for t in range(len(part))])
-    for side in (hidden, ~hidden):
-        z = networks.encode(part.counts * ~side, part.mask, share_hidden=0.5)
+    for hidden, z in encoded_halves(networks, part, seed, "directions"):
         h = decoder.features(torch.from_numpy(z).to(decoder.scale.device))
         mean = decoder.outlet(h).flatten(0, 1).logsumexp(dim=0)
         x = directions.scores(h)
-        counted = torch.from_numpy(side & part.mask[..., None])
+        counted = torch.from_numpy(hidden & part.mask[..., None])
         log_rates = torch.zeros(*h.shape[:-1], part.num_units, device=h.device)
         for r in range(most + 1):
             if r:

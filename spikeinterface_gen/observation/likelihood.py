@@ -6,10 +6,12 @@ Poisson: :math:`r - s \ln r`. Bernoulli, for data without two spikes in a bin, w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-__all__ = ["bernoulli_nll", "poisson_nll"]
+__all__ = ["bernoulli_nll", "count_nll", "poisson_nll"]
 
 
 def poisson_nll(log_expected: Tensor, s: Tensor) -> Tensor:
@@ -23,3 +25,8 @@ def bernoulli_nll(log_expected: Tensor, s: Tensor) -> Tensor:
     # 1 − e^{−r} nears r for small r, where the logarithm of the difference would lose its digits.
     log_spike = torch.where(r < 1e-4, log_expected, torch.log(-torch.expm1(-r.clamp_min(1e-5))))
     return torch.where(s > 0, -log_spike, r)
+
+
+def count_nll(binary: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    """The one that counts are modelled with, binary ones or others."""
+    return bernoulli_nll if binary else poisson_nll
