@@ -1,4 +1,4 @@
-"""What a machine can do: matrices of bfloat16, and how much it holds at once."""
+"""What a machine can do: its devices, matrices of bfloat16, and how much it holds at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psutil
 import torch
 from torch import Tensor
 
-__all__ = ["check_memory", "has_bfloat16", "in_halves"]
+__all__ = ["check_memory", "has_bfloat16", "in_halves", "named_device", "trained_on"]
 
 # Share of the free memory that a draw may take.
 SHARE_OF_FREE = 0.9
@@ -23,6 +23,29 @@ def has_bfloat16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities: Mapping[str, Any] = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return device.type == "cpu" and any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
+
+
+def named_device(device: Any) -> torch.device:
+    """The device of a name such as "cpu", "cuda" or "cuda:1".
+
+    Raises
+    ------
+    ValueError
+        If there is no such device here.
+    """
+    try:
+        named = torch.device(device)
+        torch.empty(0, device=named)
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError, ModuleNotFoundError) as error:
+        raise ValueError(f'device must be one that is here, such as "cpu"; got {device!r} ({error}).') from None
+    return named
+
+
+def trained_on(accelerator: str) -> torch.device:
+    """Where a model is that Lightning has trained with this ``accelerator``: on the GPU of this process, if any."""
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
 
 
 def check_memory(num_bytes: float, what: str, remedy: str) -> None:

@@ -120,7 +120,7 @@ def fit_weights(
 
 def _step(angles: list[Tensor], k: int, last: list[Tensor], weights: Tensor | None) -> Tensor:
     """Change of v in step k; ``last`` has G of this and of earlier steps."""
-    w = _adams_bashforth(angles, k, len(last)) if weights is None else weights.tolist()
+    w = _adams_bashforth(angles, k, len(last)) if weights is None else weights
     combined = sum((w[j] * G for j, G in enumerate(last[1:], 1)), w[0] * last[0])
     return (angles[k] - angles[k + 1]) * combined
 

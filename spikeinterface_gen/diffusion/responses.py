@@ -97,10 +97,16 @@ class Predictors:
         """
         if varying is None or not self.varying_known:
             return constant
-        values = torch.nn.functional.pad(varying[..., self._values], (0, 0, 0, self.num_bins - varying.shape[1]))
+        values = _columns(varying, self._values)
+        values = torch.nn.functional.pad(values, (0, 0, 0, self.num_bins - varying.shape[1]))
         slow = cosine_transform(values)[:, : self.num_slow].flatten(1)
-        flags = varying[..., self._varying_flags].amax(dim=1)
+        flags = _columns(varying, self._varying_flags).amax(dim=1)
         return torch.cat([constant, slow, flags], dim=1)
+
+
+def _columns(x: Tensor, which: list[int]) -> Tensor:
+    """Some of the features; a list as an index would be copied to the device at each call, and waited for."""
+    return torch.stack([x[..., k] for k in which], dim=-1)
 
 
 def linear_responses(x: Tensor, features: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,6 +29,8 @@ MIN_COMPARED, MAX_COMPARED, COMPARED_BINS_A_SECOND = 64, 1024, 5e4
 # Trials a step, fewer of long ones, so that a step has at most so many bins. As with the autoencoder, more steps on
 # fewer trials learn faster.
 MIN_BATCH, MAX_BATCH, BATCH_BINS = 4, 32, 8192
+# Part of a window that it may be shifted by, of recordings without trials.
+SHIFTED = 8
 # Passes over the trials: a tenth of their number, within bounds. Of few trials, more passes leave the metrics as they
 # are and are remembered.
 MIN_PASSES, MAX_PASSES = 60, 150
@@ -40,8 +42,7 @@ def fit_denoiser(
     """Train the denoiser on the latents of these trials, and on their conditions where the model has such."""
     networks.eval()
     task = denoiser_task(networks, train, held_out, settings.seed)
-    report = run_stage(task, _denoiser_stage(train, networks.denoiser_channels), settings)
-    networks.eval()
+    report = run_stage(networks, task, _denoiser_stage(train, networks.denoiser_channels), settings)
     with settings.budget.seconds_for("sampler") as seconds:
         _fit_solver(networks, train, settings.seed, seconds)
     known = networks.conditions
@@ -80,6 +81,7 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
         mask_of(held_out.mask),
         batch_size=_batch_size(train),
         seed=seed,
+        max_shift=0 if networks.trial_locked else x.shape[1] // SHIFTED,
         conditions=conditions,
     )
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
+from spikeinterface_gen.devices import trained_on
 from spikeinterface_gen.training import StageReport, StageSettings, Task, train_stage
 
 __all__ = ["FitSettings", "TimeBudget", "run_stage", "stage_steps"]
@@ -105,10 +107,10 @@ def stage_steps(num_steps: Any) -> dict[str, tuple[int, int]] | None:
     return {name: (int(schedule), int(steps)) for name, (schedule, steps) in pairs.items()}
 
 
-def run_stage(task: Task, stage: StageSettings, settings: FitSettings) -> StageReport:
-    """Train one stage, within its share of the time."""
+def run_stage(networks: nn.Module, task: Task, stage: StageSettings, settings: FitSettings) -> StageReport:
+    """Train a part of ``networks``, within its share of the time; all are then in use where that part was trained."""
     schedule, stop_at = (settings.num_steps or {}).get(task.name, (None, None))
-    return train_stage(
+    report = train_stage(
         task,
         stage,
         seed=settings.seed,
@@ -120,3 +122,6 @@ def run_stage(task: Task, stage: StageSettings, settings: FitSettings) -> StageR
         devices=settings.devices,
         progress=settings.progress,
     )
+    # Lightning leaves what it has trained on the CPU.
+    networks.to(trained_on(settings.accelerator)).eval()
+    return report

@@ -70,14 +70,12 @@ def fit_networks(
         start.carry_over(networks, train)
     task = _autoencoder_task(networks, model_settings, train, held_out, settings.seed)
     stage = _autoencoder_stage(train, held_out, model_settings)
-    reports[task.name] = run_stage(task, stage, settings)
-    networks.eval()
+    reports[task.name] = run_stage(networks, task, stage, settings)
     enough = model_settings["num_directions"] or enough_directions(networks, train, held_out, settings.seed)
     if settings.refit:
         stage = _refit_stage(stage, reports[task.name])
         task = _autoencoder_task(networks, model_settings, all_trials, held_out, settings.seed, "refit")
-        reports[task.name] = run_stage(task, stage, settings)
-        networks.eval()
+        reports[task.name] = run_stage(networks, task, stage, settings)
     some = some_trials(all_trials, MATCHED_ENTRIES, settings.seed)
     if enough is not None:
         keep_directions(networks, some, enough, settings.seed)

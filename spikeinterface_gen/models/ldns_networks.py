@@ -40,7 +40,7 @@ MAX_TOKENS = 32
 WORTH_IT = 1.25
 # Of the default sampler, for trials and for recordings without: steps, and the standard deviation of the noise that its
 # paths start from. What comes at any time, as waves do, and is over in a few bins needs shorter steps.
-STEPS = {True: DEFAULT_STEPS["modal"], False: 2 * DEFAULT_STEPS["modal"]}
+STEPS = {True: DEFAULT_STEPS["modal"], False: 4 * DEFAULT_STEPS["modal"]}
 SPREAD = {True: 1.1, False: 1.0}
 
 COUNT_MODEL_OF_UNITS = (
@@ -176,7 +176,7 @@ class LDNSNetworks(nn.Module):
             # Bins that do not feel the ones before are drawn all at once.
             filters, excitation = filters[:, :0], excitation[:, :0]
         history = SpikeHistory(filters, excitation, bias, ratio, Dispersion(slots, gains), self.binary)
-        a1, a2, a3, centre, scale = self.population_gain.tolist()
+        a1, a2, a3, centre, scale = self.population_gain.cpu().tolist()
         return CountModel(history, Synchrony(correlation), PopulationGain((a1, a2, a3), centre, scale))
 
     def set_count_model(self, model: CountModel) -> None:

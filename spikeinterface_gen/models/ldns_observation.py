@@ -15,6 +15,7 @@ from spikeinterface_gen.models.fit_settings import TimeBudget
 from spikeinterface_gen.models.free_runs import FreeRuns
 from spikeinterface_gen.models.halves import encoded_halves
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
+from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.readout import fit_readout
 from spikeinterface_gen.models.trials import joined, some_trials
 from spikeinterface_gen.observation.calibration import PairsTarget, calibrate, pairs_target, spike_pairs
@@ -275,7 +276,8 @@ def _population_gain(
     of_drawn = population
     if runs.many is not None and lambdas.many is not None:
         of_drawn = lambdas.many.sum(axis=2)[runs.many.valid]
-    gain = fit_population_gain(of_drawn, (population, without), of_recorded, len(recorded))
+    num_parts = Population.of(recorded, recorded.max_bins).num_parts
+    gain = fit_population_gain(of_drawn, (population, without), of_recorded, num_parts)
     if not any(gain.coefficients):
         return none
     off, off_without = (

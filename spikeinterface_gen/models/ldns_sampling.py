@@ -120,7 +120,7 @@ class LDNSSampling:
             Weight of the conditions: 1 as learned, 0 without, above 1 trials more typical of their condition than
             recorded ones, and less varied.
         steps : int, optional
-            Steps of the sampler. Default: of "modal" those that it is fitted to, 8 for trials and 16 for recordings
+            Steps of the sampler. Default: of "modal" those that it is fitted to, 8 for trials and 32 for recordings
             without; 24 of "angular" and of "dpmpp", 18 of "heun", 50 of "ddim", 1000 of "ddpm".
         sampler : {"modal", "angular", "dpmpp", "heun", "ddim", "ddpm"}
         seed : int, optional

@@ -122,7 +122,9 @@ class DenoiserTask(Task):
     """Denoise standardised latents at all noise levels (weighted EDM loss).
 
     Noise levels are stratified within a batch, and fixed, with their noise, for the held-out latents. Conditions are
-    left out at random, all together or one by one, and those of a trial are known to within a little noise.
+    left out at random, all together or one by one, and those of a trial are known to within a little noise. Of windows
+    of a recording without trials, all but ``max_shift`` bins are shown, from a random one on: as recordings could have
+    been cut anywhere, there is more to learn from.
     """
 
     name = "denoiser"
@@ -151,11 +153,13 @@ class DenoiserTask(Task):
         *,
         batch_size: int,
         seed: int,
+        max_shift: int = 0,
         conditions: tuple[Conditions, Encoded, Encoded] | None = None,
     ) -> None:
         super().__init__()
         self.network: PreconditionedDenoiser = network
         self.batch_size = batch_size
+        self.max_shift = max_shift
         # Few held-out trials are shown at several noise levels each, for a loss that early stopping can trust.
         repeats = -(-512 // len(held_out))
         held_out = held_out.repeat(repeats, 1, 1)
@@ -184,12 +188,29 @@ class DenoiserTask(Task):
         # With replacement: a batch is of full size also where the trials are few.
         device = self.train_latents.device
         index = torch.randint(len(self.train_latents), (self.batch_size,), generator=generator, device=device)
-        x = self.train_latents[index]
-        mask = None if self.train_mask is None else self.train_mask[index]
+        shown = self._shown(index, generator)
+        x = shown(self.train_latents[index])
+        mask = None if self.train_mask is None else shown(self.train_mask[index])
         sigma = draw_sigmas(_stratified(len(x), generator))
         noise = torch.randn(x.shape, generator=generator, device=x.device)
-        condition = self._condition(index, generator) if self.conditional else None
+        condition = None
+        if self.conditional:
+            constant, varying = self._condition(index, generator)
+            condition = constant, shown(varying)
         return self.network.loss(x, sigma, noise, mask, condition).mean()
+
+    def _shown(self, index: Tensor, generator: torch.Generator) -> Callable[[Tensor], Tensor]:
+        """What leaves values of these trials, shape (batch, bins, …), the bins that are shown."""
+        if not self.max_shift:
+            return lambda values: values
+        device, num_shown = index.device, self.train_latents.shape[1] - self.max_shift
+        first = torch.randint(self.max_shift + 1, (len(index), 1), generator=generator, device=device)
+        if self.train_mask is not None:
+            # Of a window that ends early, padding is shown only where there is nothing else.
+            num_bins = self.train_mask[index].sum(dim=1).long()
+            first = torch.minimum(first, (num_bins - num_shown).clamp_min(0))
+        bins = first[..., None] + torch.arange(num_shown, device=device)[:, None]
+        return lambda values: values.gather(1, bins.expand(-1, -1, values.shape[2]))
 
     def _condition(self, index: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Conditions of these trials, with noise, and some left out."""

@@ -263,7 +263,7 @@ def _carry_over_columns(
         for layer, columns in ((old, before), (new, now))
     )
     for covariate in now.keys() & before.keys():
-        w_new[..., now[covariate]] = w_old[..., before[covariate]].to(w_new.device)
+        w_new[..., now[covariate]] = w_old.cpu()[..., before[covariate]].to(w_new.device)
 
 
 def _columns(known: Conditions | None, varying: bool) -> dict[tuple, list[int]]:

@@ -37,5 +37,9 @@ def joined(first: SpikeCounts, second: SpikeCounts) -> SpikeCounts:
     longest = max(first.max_bins, second.max_bins)
     parts = [np.pad(part.counts, ((0, 0), (0, longest - part.max_bins), (0, 0))) for part in (first, second)]
     return SpikeCounts(
-        np.concatenate(parts), first.bin_size_ms, first.unit_ids, np.concatenate([first.num_bins, second.num_bins])
+        np.concatenate(parts),
+        first.bin_size_ms,
+        first.unit_ids,
+        np.concatenate([first.num_bins, second.num_bins]),
+        trial_locked=first.trial_locked,
     )

@@ -34,8 +34,8 @@ __all__ = ["PopulationGain", "fit_population_gain"]
 
 # Bound of x.
 MAX_X = 3.5
-# Independent bins that a trial is worth.
-BINS_A_TRIAL = 4.0
+# Independent bins that a trial, or as long a part of a recording, is worth.
+BINS_A_PART = 4.0
 # σ_a.
 PRIOR_SD = 0.1
 # Of the slope of log Λ against x that there is without the gain, the share that is left at least.
@@ -81,7 +81,7 @@ class PopulationGain:
 
 
 def fit_population_gain(
-    drawn: np.ndarray, free: tuple[np.ndarray, np.ndarray], recorded: np.ndarray, num_trials: int
+    drawn: np.ndarray, free: tuple[np.ndarray, np.ndarray], recorded: np.ndarray, num_parts: int
 ) -> PopulationGain:
     """Likeliest gain.
 
@@ -93,8 +93,8 @@ def fit_population_gain(
         Λ and N of those that were run.
     recorded : array of int, shape (recorded bins,)
         N.
-    num_trials : int
-        Recorded trials.
+    num_parts : int
+        Recorded trials, or parts of a recording as long as trials are.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def fit_population_gain(
     def loss(a: np.ndarray) -> float:
         slope = (1 + a[0] + 2 * a[1] * x + 3 * a[2] * (x**2 - 1)).min()
         falling = 1e4 * min(slope - MIN_SLOPE, 0.0) ** 2
-        likelihood = BINS_A_TRIAL * num_trials * (p * np.log(q(_with(none, a)) + 1e-7)).sum()
+        likelihood = BINS_A_PART * num_parts * (p * np.log(q(_with(none, a)) + 1e-7)).sum()
         return float(falling + (a**2).sum() / (2 * PRIOR_SD**2) - likelihood)
 
     simplex = 0.05 * np.vstack([np.zeros(3), np.eye(3)])
