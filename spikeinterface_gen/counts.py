@@ -23,6 +23,7 @@ from spikeinterface_gen._checks import (
     same_dict,
     valid_lengths,
 )
+from spikeinterface_gen._concatenation import concatenated
 from spikeinterface_gen._conversions import Conversions
 
 __all__ = ["SESSION_TIME", "SpikeCounts"]
@@ -313,6 +314,28 @@ class SpikeCounts(Conversions):
             low = borders[k - 1] + 1 if k else 1
             borders[k] = min(max(borders[k], low), self.num_trials - (len(borders) - k))
         return tuple(self[np.sort(part)] for part in np.split(order, borders))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[SpikeCounts]) -> SpikeCounts:
+        """Trials of one part after those of another, such as the shards of a job that was drawn in parallel.
+
+        Parameters
+        ----------
+        parts : sequence of SpikeCounts
+            Of the same units, in the same order, and bins of one width.
+
+        Returns
+        -------
+        SpikeCounts
+            With the properties of units of the first part, with the start times and those covariates that all parts
+            have, and with the annotations that they have in common.
+
+        Raises
+        ------
+        ValueError
+            If there is no part, or if units, bins or shapes of a covariate differ.
+        """
+        return concatenated(parts)
 
     def with_annotations(self, **annotations: Any) -> SpikeCounts:
         """Return the same counts with these annotations added."""

@@ -15,7 +15,7 @@ import secrets
 
 import numpy as np
 
-__all__ = ["normals", "random_bits", "resolve_seed", "uniforms"]
+__all__ = ["derived_seed", "normals", "random_bits", "resolve_seed", "uniforms"]
 
 
 def resolve_seed(seed: int | None) -> int:
@@ -33,6 +33,11 @@ def resolve_seed(seed: int | None) -> int:
     if seed < 0:
         raise ValueError(f"seed must not be negative; got {seed}.")
     return int(seed)
+
+
+def derived_seed(seed: int, purpose: str) -> int:
+    """Another seed, below 2³², that follows from ``seed`` and what it is for."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{purpose}".encode(), digest_size=4).digest(), "little")
 
 
 def random_bits(seed: int, stage: str, index: int, size: int) -> np.ndarray:

@@ -197,10 +197,10 @@ def test_models_locked_to_trials_do_not_run(counts):
 
 def test_recordings_without_trials_take_the_steps_that_their_sampler_is_fitted_to(model):
     latents = model.sample_latents(2, seed=0)
-    np.testing.assert_array_equal(latents, model.sample_latents(2, seed=0, steps=16))
+    np.testing.assert_array_equal(latents, model.sample_latents(2, seed=0, steps=32))
     assert np.abs(latents - model.sample_latents(2, seed=0, steps=8)).max() > 1e-3
     session = next(model.run(seed=0))
-    assert session == next(model.run(seed=0, steps=16))
+    assert session == next(model.run(seed=0, steps=32))
 
 
 def test_long_trials_have_the_statistics_of_short_ones(model, counts):

@@ -27,7 +27,9 @@ def decoders() -> tuple[Decoder, Decoder]:
 
 
 def latents(seed: int, bins: int = 20000) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(bins, LATENTS)).astype(np.float32)
+    """Of bins, and of later ones of which four fifths are what they were."""
+    now, new = np.random.default_rng(seed).normal(size=(2, bins, LATENTS))
+    return np.stack([now, 0.8 * now + 0.6 * new]).astype(np.float32)
 
 
 def rates(decoder: Decoder, z: np.ndarray) -> np.ndarray:
@@ -36,12 +38,14 @@ def rates(decoder: Decoder, z: np.ndarray) -> np.ndarray:
 
 
 def correlations(r: np.ndarray, sd: np.ndarray) -> np.ndarray:
-    """Of Poisson counts of such rates, off the diagonal."""
-    return np.cov(r.T) / np.outer(sd, sd) * ~np.eye(UNITS, dtype=bool)
+    """Of Poisson counts of such rates with those of the later bins, off the diagonal."""
+    now, later = r - r.mean(axis=(0, 1))
+    covariance = now.T @ later / len(now)
+    return (covariance + covariance.T) / 2 / np.outer(sd, sd) * ~np.eye(UNITS, dtype=bool)
 
 
 def sd_of(r: np.ndarray) -> np.ndarray:
-    return np.sqrt(r.var(axis=0) + r.mean(axis=0))
+    return np.sqrt(r.var(axis=(0, 1)) + r.mean(axis=(0, 1)))
 
 
 def moved(num_recorded: int, seconds: float = np.inf, share: float = 1.0):
@@ -60,7 +64,7 @@ def test_what_is_missing_is_there_afterwards_and_means_stay():
     sd = sd_of(rates(before, z))
     wanted, was, became = (correlations(rates(decoder, z), sd) for decoder in (true, before, after))
     assert np.abs(became - wanted).mean() < 0.35 * np.abs(was - wanted).mean()
-    np.testing.assert_allclose(rates(after, z).mean(axis=0), rates(before, z).mean(axis=0), rtol=0.03)
+    np.testing.assert_allclose(rates(after, z).mean(axis=(0, 1)), rates(before, z).mean(axis=(0, 1)), rtol=0.03)
 
 
 @pytest.mark.parametrize(("num_recorded", "least", "most"), [(200, 0.0, 0.01), (10**6, 0.05, 0.25)])
@@ -68,7 +72,7 @@ def test_few_recorded_bins_move_little(num_recorded, least, most):
     _, before, after = moved(num_recorded)
     z = latents(1)
     # The true log rates are 0.2 · 0.12 · |h| away.
-    assert least < np.log(rates(after, z) / rates(before, z)).std(axis=0).mean() < most
+    assert least < np.log(rates(after, z) / rates(before, z)).std(axis=(0, 1)).mean() < most
 
 
 @pytest.mark.parametrize("arguments", [{"share": 0.0}, {"seconds": 0.0}])

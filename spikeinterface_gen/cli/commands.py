@@ -20,6 +20,7 @@ from spikeinterface_gen.cli.inputs import (
     is_model_folder,
     read_counts,
     same_units,
+    shard_from,
     train_and_held_out,
 )
 from spikeinterface_gen.counts import SpikeCounts
@@ -100,20 +101,30 @@ def generate(options: Namespace) -> Result:
 
     from spikeinterface_gen.generation import generate_from_counts
     from spikeinterface_gen.models import load_model
-    from spikeinterface_gen.randomness import resolve_seed
+    from spikeinterface_gen.randomness import derived_seed, resolve_seed
 
+    shard = None if options.shard is None else shard_from(options.shard)
+    if shard and (options.seed is None or not spikes_only):
+        raise ValueError(
+            "--shard needs a --seed, which all shards have in common, and a file of spikes as OUTPUT: traces are "
+            "rendered from all trials together."
+        )
     seed = resolve_seed(options.seed)
     model: Any = load_model(options.model)
     asked = options_of_sample(model, options.trials, options.condition, options.session, options.guidance)
     if options.duration_s is not None:
         asked["durations"] = options.duration_s
-    say(f"drawing {options.trials} trials with seed {seed}")
+    if shard is not None:
+        asked["shard"] = shard
+    say(f"drawing {f'shard {options.shard} of ' if shard else ''}{options.trials} trials with seed {seed}")
     counts: SpikeCounts = model.sample(options.trials, seed=seed, **asked)
     unit_ids = None if options.units is None else _unit_ids(counts.unit_ids, options.units)
     say(f"{counts}")
     if spikes_only:
         counts = counts if unit_ids is None else counts.select_units(unit_ids)
-        placing = {"sampling_frequency": options.sampling_frequency, "seed": seed, "watermark_key": key}
+        placing = {"sampling_frequency": options.sampling_frequency, "watermark_key": key}
+        # Trials of shards have the same numbers, and are not to have their spikes at the same places of bins.
+        placing["seed"] = seed if shard is None else derived_seed(seed, f"shard {options.shard}")
         if output.suffix == ".nwb":
             counts.to_nwb(output, overwrite=options.overwrite, **placing)
         else:

@@ -17,7 +17,7 @@ from spikeinterface_gen.session_files import is_session_folder
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ReadOptions", "is_model_folder", "read_counts", "same_units", "train_and_held_out"]
+__all__ = ["ReadOptions", "is_model_folder", "read_counts", "same_units", "shard_from", "train_and_held_out"]
 
 DEFAULT_BIN_SIZE_MS = 10.0
 # Those that need no further options.
@@ -243,3 +243,17 @@ def same_units(real: SpikeCounts, synthetic: SpikeCounts) -> tuple[SpikeCounts, 
             annotations=synthetic.annotations,
         )
     return real, synthetic
+
+
+def shard_from(text: str) -> tuple[int, int]:
+    """(K, N) from "K/N".
+
+    Raises
+    ------
+    ValueError
+        If the text is anything else.
+    """
+    k, _, n = text.partition("/")
+    if not (k.isdecimal() and n.isdecimal() and 1 <= int(k) <= int(n)):
+        raise ValueError(f"--shard {text}: expected K/N, the K-th of N parts, such as 3/64.")
+    return int(k), int(n)

@@ -191,6 +191,9 @@ def _generate(commands: Any) -> None:
     parser.add_argument("output", metavar="OUTPUT", help="folder or file to write")
     parser.add_argument("--trials", type=int, required=True, metavar="N", help="number of trials")
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed, the same result (default: a fresh one)")
+    parser.add_argument(
+        "--shard", metavar="K/N", help="draw the K-th of N parts of these trials alone, as the jobs of an array do"
+    )
     parser.add_argument("--duration-s", type=float, metavar="S", help="length of the trials (default: as in the data)")
     parser.add_argument(
         "--condition",

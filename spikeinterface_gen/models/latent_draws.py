@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -18,7 +17,7 @@ from spikeinterface_gen.diffusion.windows import WINDOWS_AT_ONCE, half_window, i
 from spikeinterface_gen.models.conditions import Encoded
 from spikeinterface_gen.models.latent_moments import Moments, moments, transport
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks, mask_of
-from spikeinterface_gen.randomness import normals
+from spikeinterface_gen.randomness import derived_seed, normals
 
 __all__ = [
     "BLOCK_TRIALS",
@@ -49,6 +48,7 @@ def sample_latents(
     encoded: Encoded | None = None,
     guidance: float = 1.0,
     block_trials: int = BLOCK_TRIALS,
+    part: range | None = None,
 ) -> Iterator[np.ndarray]:
     """Draw latents of one canonical block of trials after the other.
 
@@ -72,10 +72,12 @@ def sample_latents(
         Weight of :func:`~spikeinterface_gen.diffusion.guidance.guided`.
     block_trials : int
         Trials of a block, on which the numbers of a trial depend by rounding alone.
+    part : range, optional
+        The trials that are drawn, one after the other, if not all.
 
     Yields
     ------
-    array of float32, shape (trials of the block, bins, latents)
+    array of float32, shape (trials of the part in the block, bins, latents)
         Zero beyond the end of a trial.
     """
     if sampler not in DEFAULT_STEPS:
@@ -85,7 +87,8 @@ def sample_latents(
     longest = max(networks.num_bins, int(num_bins.max()))
     margin = half_window(networks.num_bins) if longest > networks.num_bins else 0
     length = longest + 2 * margin
-    for first in range(0, len(num_bins), block_trials):
+    part = range(len(num_bins)) if part is None else part
+    for first in range(part.start // block_trials * block_trials, part.stop, block_trials):
         wanted = num_bins[first : first + block_trials]
         # A block that is not full is filled up, so that it is computed in the same shape.
         lengths = np.concatenate([wanted, np.full(block_trials - len(wanted), longest)])
@@ -101,14 +104,14 @@ def sample_latents(
             x = networks.denoiser.following(x, condition, mask)
         x = networks.with_octaves(x, mask)
         z = networks.unstandardised(x[: len(wanted), margin : margin + longest], beyond=margin > 0).cpu().numpy()
-        yield z * (np.arange(longest) < wanted[:, None])[..., None]
+        z *= (np.arange(longest) < wanted[:, None])[..., None]
+        yield z[max(part.start - first, 0) : part.stop - first]
 
 
 def draw_latents(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str) -> Iterator[np.ndarray]:
     """Latents, drawn with a seed derived from ``seed`` and ``stage``; under the conditions of the data."""
-    derived = int.from_bytes(hashlib.blake2b(f"{seed}/{stage}".encode(), digest_size=4).digest(), "little")
     encoded = None if networks.conditions is None else networks.conditions.evenly(num_bins)
-    return sample_latents(networks, num_bins, derived, encoded=encoded)
+    return sample_latents(networks, num_bins, derived_seed(seed, stage), encoded=encoded)
 
 
 def draw_rates(networks: LDNSNetworks, num_bins: np.ndarray, seed: int, stage: str) -> np.ndarray:

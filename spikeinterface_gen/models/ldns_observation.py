@@ -23,7 +23,7 @@ from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.dispersion import Dispersion
 from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.history_fit import fit_history
-from spikeinterface_gen.observation.moments import Control, CountMoments, count_moments, free_moments
+from spikeinterface_gen.observation.moments import LATER, Control, CountMoments, count_moments, free_moments
 from spikeinterface_gen.observation.own_rates import counts_of
 from spikeinterface_gen.observation.population_gain import PopulationGain, fit_population_gain
 from spikeinterface_gen.observation.synchrony import Synchrony, fit_synchrony
@@ -296,14 +296,24 @@ def _correct_readout(
     seconds: float,
 ) -> None:
     """Move the decoder's last layer by what a run lacks of correlations that last; ``runs`` are all there are."""
-    latents = runs.latents[runs.valid]
-    latents = latents[np.argsort(uniforms(seed, "readout", 0, (len(latents),)))]
+    both = runs.valid[:, :-LATER] & runs.valid[:, LATER:]
+    latents = np.stack([runs.latents[:, :-LATER][both], runs.latents[:, LATER:][both]])
+    latents = latents[:, np.argsort(uniforms(seed, "readout", 0, (latents.shape[1],)))]
     decoder = networks.autoencoder.decoder
     for units, of_units in recorded:
         free = run.moments(units, seed)
         missing = (of_units.over(1) - free.over(1)) * of_units.known_pairs
-        share = len(free.sd) / len(likeliest)
-        fit_readout(decoder, likeliest[units], latents, missing, free.sd, of_units.num_bins, share * seconds, units)
+        fit_readout(
+            decoder,
+            likeliest[units],
+            latents,
+            missing,
+            free.sd,
+            of_units.num_bins,
+            seconds * len(free.sd) / len(likeliest),
+            units,
+            binary=networks.binary,
+        )
 
 
 def _paired_units(num_units: int, seconds: float) -> list[slice]:

@@ -20,6 +20,23 @@ from spikeinterface_gen.randomness import resolve_seed
 __all__ = ["LDNSSampling"]
 
 
+def shard_of(num_trials: int, shard: tuple[int, int]) -> range:
+    """The trials of a shard (k, n).
+
+    Raises
+    ------
+    ValueError
+        If there is no such shard, or no trial in it.
+    """
+    k, n = shard
+    if not 1 <= k <= n <= num_trials:
+        raise ValueError(
+            f"shard must be (k, n), the k-th of n parts, with 1 ≤ k ≤ n and no more parts than the {num_trials} "
+            f"trials; got {tuple(shard)}."
+        )
+    return range((k - 1) * num_trials // n, k * num_trials // n)
+
+
 class LDNSSampling:
     """Methods of :class:`~spikeinterface_gen.LDNS` that draw trials."""
 
@@ -98,6 +115,7 @@ class LDNSSampling:
         steps: int | None = None,
         sampler: str = "modal",
         seed: int | None = None,
+        shard: tuple[int, int] | None = None,
         batch_size: int | None = None,
     ) -> SpikeCounts:
         """Draw new trials.
@@ -125,6 +143,9 @@ class LDNSSampling:
         sampler : {"modal", "angular", "dpmpp", "heun", "ddim", "ddpm"}
         seed : int, optional
             Trial *i* of a seed is the same however many are drawn. Default: a fresh one, kept in the annotations.
+        shard : (int, int), optional
+            (k, n) draws the k-th of n equal parts of these trials alone, 1 ≤ k ≤ n: a job that is drawn in parallel
+            with one seed. Its shards, put together by :meth:`SpikeCounts.concatenate`, are the trials of the whole.
         batch_size : int, optional
             Trials whose rates are in memory at once; without influence on the result.
 
@@ -143,9 +164,12 @@ class LDNSSampling:
         """
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
+        if shard is not None and seed is None:
+            raise ValueError("shard needs a seed: the shards of a job have one in common.")
         seed = resolve_seed(seed)
         asked = self._trials(num_trials, durations, covariates, session, guidance, seed)
-        return self._drawn(asked, seed, steps, sampler, batch_size)[0]
+        part = None if shard is None else shard_of(num_trials, shard)
+        return self._drawn(asked, seed, steps, sampler, batch_size, part)[0]
 
     def _drawn(
         self,
@@ -154,12 +178,15 @@ class LDNSSampling:
         steps: int | None = None,
         sampler: str = "modal",
         batch_size: int | None = None,
+        part: range | None = None,
     ) -> tuple[SpikeCounts, np.ndarray]:
-        """These trials, and the latents that they are drawn from, as :meth:`sample_latents` has them."""
+        """These trials or a part of them, and the latents they are drawn from; as :meth:`sample_latents` has them."""
         networks = self._ready()
         model = networks.count_model()
         population = self.population_
-        num_bins = asked.num_bins
+        part = range(len(asked.num_bins)) if part is None else part
+        chosen = slice(part.start, part.stop)
+        num_bins = asked.num_bins[chosen]
         check_memory(
             bytes_to_draw(networks, num_bins, batch_size),
             f"{len(num_bins)} trials of up to {num_bins.max()} bins of {len(population.unit_ids)} units",
@@ -168,11 +195,12 @@ class LDNSSampling:
         )
         trials: list[np.ndarray] = []
         latents: list[np.ndarray] = []
-        for z in self._latent_blocks(asked, seed, steps, sampler):
+        for z in self._latent_blocks(asked, seed, steps, sampler, part):
             latents.append(z)
-            for part in np.array_split(z, -(-len(z) // (batch_size or len(z)))):
-                trials.append(model.draw(networks.expected_counts(part), seed, "counts", sum(map(len, trials))))
-        longest = int(num_bins.max())
+            for some in np.array_split(z, -(-len(z) // (batch_size or len(z)))):
+                first = part.start + sum(map(len, trials))
+                trials.append(model.draw(networks.expected_counts(some), seed, "counts", first))
+        longest = int(asked.num_bins.max())
         annotations = provenance("LDNS", self.sha256(), seed)
         if asked.guidance != 1.0:
             annotations["guidance"] = float(asked.guidance)
@@ -183,7 +211,7 @@ class LDNSSampling:
             population.bin_size_ms,
             unit_ids=population.unit_ids,
             num_bins=num_bins,
-            covariates=asked.covariates,
+            covariates={name: values[chosen] for name, values in asked.covariates.items()},
             unit_properties=population.unit_properties,
             trial_locked=population.trial_locked,
             annotations=annotations,
@@ -203,7 +231,9 @@ class LDNSSampling:
         conditions = self.conditions_  # of a fitted model: another has no population either
         return trials_to_draw(self.population_, conditions, num_trials, durations, covariates, session, guidance, seed)
 
-    def _latent_blocks(self, trials: Trials, seed: int, steps: int | None, sampler: str) -> Iterator[np.ndarray]:
+    def _latent_blocks(
+        self, trials: Trials, seed: int, steps: int | None, sampler: str, part: range | None = None
+    ) -> Iterator[np.ndarray]:
         return sample_latents(
             self._ready(),
             trials.num_bins,
@@ -212,4 +242,5 @@ class LDNSSampling:
             sampler=sampler,
             encoded=trials.encoded,
             guidance=trials.guidance,
+            part=part,
         )
