@@ -8,9 +8,9 @@ from typing import Any
 
 import psutil
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["check_memory", "has_bfloat16", "in_halves", "named_device", "trained_on"]
+__all__ = ["check_memory", "has_bfloat16", "in_halves", "move_to", "trained_on"]
 
 # Share of the free memory that a draw may take.
 SHARE_OF_FREE = 0.9
@@ -25,20 +25,26 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
 
 
-def named_device(device: Any) -> torch.device:
-    """The device of a name such as "cpu", "cuda" or "cuda:1".
+def move_to(device: Any, networks: nn.Module) -> None:
+    """Move networks to a device, "cpu", "cuda" or "cuda:1", all of them or none.
 
     Raises
     ------
     ValueError
-        If there is no such device here.
+        If there is no such device here, or it cannot hold the networks.
     """
     try:
         named = torch.device(device)
-        torch.empty(0, device=named)
+        # Nothing can be read back from some that torch knows, such as "meta".
+        torch.empty(1, device=named).cpu()
     except (RuntimeError, AssertionError, TypeError, NotImplementedError, ModuleNotFoundError) as error:
         raise ValueError(f'device must be one that is here, such as "cpu"; got {device!r} ({error}).') from None
-    return named
+    before = next(networks.parameters()).device
+    try:
+        networks.to(named)
+    except (RuntimeError, TypeError) as error:
+        networks.to(before)
+        raise ValueError(f"device {str(named)!r} cannot hold the networks; they stay on {before} ({error}).") from None
 
 
 def trained_on(accelerator: str) -> torch.device:

@@ -128,6 +128,22 @@ def test_neither_does_that_for_conditions(with_conditions, device):
 def test_a_device_that_is_not_here_is_named(of_windows):
     with pytest.raises(ValueError, match=r"device must be one that is here, such as \"cpu\"; got 'cuda:7'"):
         of_windows.to("cuda:7")
-    with pytest.raises(ValueError, match="got 'gpu1'"):
-        of_windows.to("gpu1")
+    for name in ("gpu1", "meta"):
+        with pytest.raises(ValueError, match=f"got '{name}'"):
+            of_windows.to(name)
     assert of_windows.networks_.latent_mean.device.type == "cpu"
+
+
+def test_a_device_that_cannot_hold_the_networks_gets_none_of_them(of_windows, device, monkeypatch):
+    move, left = torch.nn.Module._apply, [3]
+
+    def filling_up(module, function, recurse=True):
+        left[0] -= 1
+        if left[0] == 0:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return move(module, function, recurse)
+
+    monkeypatch.setattr(torch.nn.Module, "_apply", filling_up)
+    with pytest.raises(ValueError, match=r"device 'lazy:0' cannot hold the networks; they stay on cpu"):
+        of_windows.to(PRETENDED)
+    assert {tensor.device.type for tensor in of_windows.networks_.state_dict().values()} == {"cpu"}

@@ -30,7 +30,7 @@ from typing import Any, Self
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.devices import named_device
+from spikeinterface_gen.devices import move_to
 from spikeinterface_gen.models.base import GenerativeModel, check_counts
 from spikeinterface_gen.models.conditions import Conditions
 from spikeinterface_gen.models.denoiser_fit import fit_denoiser
@@ -371,9 +371,9 @@ class LDNS(LDNSUses, GenerativeModel):
         Raises
         ------
         ValueError
-            If there is no such device here.
+            If there is no such device here, or it cannot hold the networks, which then stay where they are.
         """
-        self._ready().to(named_device(device))
+        move_to(device, self._ready())
         return self
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
