@@ -81,7 +81,7 @@ class PopulationGain:
 
 
 def fit_population_gain(
-    drawn: np.ndarray, free: tuple[np.ndarray, np.ndarray], recorded: np.ndarray, num_parts: int
+    drawn: np.ndarray, free: tuple[np.ndarray, np.ndarray], recorded: np.ndarray, num_parts: float
 ) -> PopulationGain:
     """Likeliest gain.
 
@@ -93,7 +93,7 @@ def fit_population_gain(
         Λ and N of those that were run.
     recorded : array of int, shape (recorded bins,)
         N.
-    num_parts : int
+    num_parts : float
         Recorded trials, or parts of a recording as long as trials are.
 
     Returns
