@@ -122,9 +122,9 @@ def generate(options: Namespace) -> Result:
     say(f"{counts}")
     if spikes_only:
         counts = counts if unit_ids is None else counts.select_units(unit_ids)
-        placing = {"sampling_frequency": options.sampling_frequency, "watermark_key": key}
         # Trials of shards have the same numbers, and are not to have their spikes at the same places of bins.
-        placing["seed"] = seed if shard is None else derived_seed(seed, f"shard {options.shard}")
+        place_seed = seed if shard is None else derived_seed(seed, f"shard {options.shard}")
+        placing = {"sampling_frequency": options.sampling_frequency, "seed": place_seed, "watermark_key": key}
         if output.suffix == ".nwb":
             counts.to_nwb(output, overwrite=options.overwrite, **placing)
         else:

@@ -30,7 +30,6 @@ from typing import Any, Self
 import numpy as np
 
 from spikeinterface_gen.counts import SpikeCounts
-from spikeinterface_gen.devices import move_to
 from spikeinterface_gen.models.base import GenerativeModel, check_counts
 from spikeinterface_gen.models.conditions import Conditions
 from spikeinterface_gen.models.denoiser_fit import fit_denoiser
@@ -360,21 +359,7 @@ class LDNS(LDNSUses, GenerativeModel):
         """Rates of recorded trials in Hz, float32, shape (trials, bins, units); spike history is not in them."""
         return self.decode(self.encode(counts))
 
-    # ---- devices and files ---------------------------------------------------------------------
-
-    def to(self, device: Any) -> Self:
-        """Move the networks to a device, "cpu" or "cuda", and return self.
-
-        A fit leaves them where it trained them, :meth:`load` on the CPU. Latents of a seed agree across kinds of device
-        to rounding; counts are drawn on the CPU in any case.
-
-        Raises
-        ------
-        ValueError
-            If there is no such device here, or it cannot hold the networks, which then stay where they are.
-        """
-        move_to(device, self._ready())
-        return self
+    # ---- files ---------------------------------------------------------------------------------
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write ``config.json`` and ``model.safetensors`` to a folder, whole or not at all.

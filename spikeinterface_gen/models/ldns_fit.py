@@ -84,7 +84,7 @@ def fit_networks(
     with settings.budget.seconds_for("free runs") as seconds:
         runs = draw_free_runs(networks, all_trials, settings.seed, seconds)
     observation = fit_count_model(
-        networks, model_settings["history_bins"], train, held_out, runs, settings.seed, settings.budget
+        networks, model_settings["history_bins"], train, all_trials, runs, settings.seed, settings.budget
     )
     return reports, observation
 

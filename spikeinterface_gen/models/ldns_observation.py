@@ -17,7 +17,7 @@ from spikeinterface_gen.models.halves import encoded_halves
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.readout import fit_readout
-from spikeinterface_gen.models.trials import joined, some_trials
+from spikeinterface_gen.models.trials import some_trials
 from spikeinterface_gen.observation.calibration import PairsTarget, calibrate, pairs_target, spike_pairs
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.dispersion import Dispersion
@@ -92,20 +92,21 @@ def fit_count_model(
     networks: LDNSNetworks,
     history_bins: int,
     train: SpikeCounts,
-    held_out: SpikeCounts,
+    recorded: SpikeCounts,
     runs: FreeRuns,
     seed: int,
     budget: TimeBudget,
 ) -> ObservationReport:
-    """Fit spike history and dispersion on recorded trials, then readout, history, synchrony and gain on free runs.
+    """Fit spike history and dispersion on trials to train on, then readout, history, synchrony and gain on free runs.
 
-    Means and correlations of the free runs are those of all trials, the held-out ones included. With little time, fewer
-    trials, and of many units fewer pairs, are looked at. The decoder and the count model of ``networks`` are set.
+    Means and correlations of the free runs are those of all ``recorded`` trials, the held-out ones included. With
+    little time, fewer trials, and of many units fewer pairs, are looked at. The decoder and the count model of
+    ``networks`` are set.
     """
     with budget.seconds_for("history") as seconds:
         observed = min(MAX_OBSERVED_ENTRIES, OBSERVED_ENTRIES_A_SECOND * seconds)
         history, gains = _fit_history(networks, history_bins, some_trials(train, observed, seed), seed)
-    recorded, independent = joined(train, held_out), Synchrony.none(train.num_units)
+    independent = Synchrony.none(train.num_units)
     with budget.seconds_for("readout") as seconds:
         moments = [
             (units, count_moments(recorded.counts[..., units], recorded.mask, seed))

@@ -1,4 +1,4 @@
-"""What can be done with a fitted LDNS beside drawing trials: dials, streaming, running sessions, completion."""
+"""What can be done with a fitted LDNS beside drawing trials: moving, dials, streaming, sessions, completion."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from spikeinterface_gen.devices import move_to
 from spikeinterface_gen.models.ldns_sampling import LDNSSampling
 
 if TYPE_CHECKING:
@@ -20,6 +21,20 @@ __all__ = ["LDNSUses"]
 
 class LDNSUses(LDNSSampling):
     """Methods of :class:`~spikeinterface_gen.LDNS` that a fitted model has beside drawing trials."""
+
+    def to(self, device: Any) -> Self:
+        """Move the networks to a device, "cpu" or "cuda", and return self.
+
+        A fit leaves them where it trained them, ``load`` on the CPU. Latents of a seed agree across kinds of device
+        to rounding; counts are drawn on the CPU in any case.
+
+        Raises
+        ------
+        ValueError
+            If there is no such device here, or it cannot hold the networks, which then stay where they are.
+        """
+        move_to(device, self._ready())
+        return self
 
     def adjusted(
         self,

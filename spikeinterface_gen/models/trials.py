@@ -33,13 +33,9 @@ def some_trials(counts: SpikeCounts, num_entries: float, seed: int) -> SpikeCoun
 
 
 def joined(first: SpikeCounts, second: SpikeCounts) -> SpikeCounts:
-    """Trials of both, padded to the longest; without their labels."""
-    longest = max(first.max_bins, second.max_bins)
-    parts = [np.pad(part.counts, ((0, 0), (0, longest - part.max_bins), (0, 0))) for part in (first, second)]
-    return SpikeCounts(
-        np.concatenate(parts),
-        first.bin_size_ms,
-        first.unit_ids,
-        np.concatenate([first.num_bins, second.num_bins]),
-        trial_locked=first.trial_locked,
+    """Trials of both, of the same units; without their labels."""
+    bare = (
+        SpikeCounts(part.counts, first.bin_size_ms, first.unit_ids, part.num_bins, trial_locked=first.trial_locked)
+        for part in (first, second)
     )
+    return SpikeCounts.concatenate(list(bare))
