@@ -62,7 +62,7 @@ def denoiser_task(networks: LDNSNetworks, train: SpikeCounts, held_out: SpikeCou
     axes = _axes(networks.latent_map.double().cpu().numpy() / sd, covariance / np.outer(sd, sd))
     networks.set_latent_scale(mean, axes * sd)
     if networks.trial_locked:
-        networks.set_octave_maps()  # They were of what another denoiser drew.
+        networks.set_band_maps()  # They were of what another denoiser drew.
     x, x_held_out = (
         torch.from_numpy((((z - mean) / sd * part.mask[..., None]) @ axes.T).astype(np.float32))
         for z, part in zip(encoded, (train, held_out), strict=True)

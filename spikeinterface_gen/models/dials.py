@@ -21,6 +21,7 @@ from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.observation.calibration import calibrate
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.history import MAX_RATE
+from spikeinterface_gen.observation.low_rates import LowRates
 from spikeinterface_gen.observation.synchrony import Synchrony, positive_definite
 from spikeinterface_gen.randomness import resolve_seed, uniforms
 
@@ -70,21 +71,22 @@ def adjusted(
     if correlation_gain > 1:
         # Up to 1, it lies between what was learned and the identity, and is positive definite as it is.
         correlation = positive_definite(correlation)
-    gain = count_model.gain
+    gain, low = count_model.gain, replace(count_model.low, median=count_model.low.median[source])
     if not np.array_equal(source, np.arange(len(count_model.history.bias))):
-        gain = gain.of_rates(rates[:, :, source][valid])
-    turned = CountModel(history, Synchrony(correlation), gain)
+        gain = gain.of_rates(low.applied(rates[:, :, source][valid]))
+    turned = CountModel(history, Synchrony(correlation), gain, low)
     if rate_gain != 1 or correlation_gain != 1 or len(source) > num_given:
         draws = count_model.variates(rates.shape, seed, "dials")
-        expected = count_model.history.simulate(count_model.gain.applied(rates), draws)[1]
+        expected = count_model.history.simulate(count_model.gained(rates), draws)[1]
         mean = count_model.history.dispersion.mean(expected)[valid].mean(axis=0, dtype=np.float64)
         rates = _turn(
             chosen, rates[:, :, source], valid, correlation_gain, rate_gain * _ratio(mean[like], mean[source])
         )
         draws = turned.variates(rates.shape, seed, "dials")
-        gain = gain.of_rates(rates[valid])
-        history = calibrate(history, gain.applied(rates), draws, rate_gain * mean[like], valid)
-        turned = CountModel(history, turned.synchrony, gain)
+        low = LowRates.of(low.g, rates[valid])
+        turned = replace(turned, low=low, gain=gain.of_rates(low.applied(rates[valid])))
+        history = calibrate(history, turned.gained(rates), draws, rate_gain * mean[like], valid)
+        turned = replace(turned, history=history)
     chosen.set_count_model(turned)
     return result
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from spikeinterface_gen.counts import SpikeCounts
 from spikeinterface_gen.models.latent_draws import BLOCK_TRIALS, draw_latents, sample_latents
 from spikeinterface_gen.models.latent_moments import Moments, moments, transport
-from spikeinterface_gen.models.latent_spectrum import octave_maps
+from spikeinterface_gen.models.latent_spectrum import band_maps
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
 
 __all__ = ["FreeRuns", "draw_free_runs"]
@@ -21,6 +22,8 @@ MAX_DRAWN_BINS, MAX_DRAWN_TRIALS, DRAWN_BINS_A_SECOND = 2**20, 4096, 7e4
 ENOUGH_TRIALS, DRAWN_FOR_EACH = 800, 4
 # Length of trials longer than any recorded one, in such.
 LONG_TRIALS = 4
+# The map of all latents mixes what the maps of their fast modes made right, and these change what it is to make right.
+ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class FreeRuns:
 def draw_free_runs(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, seconds: float) -> FreeRuns:
     """Draw trials of the lengths of recorded ones, and give drawn latents the moments of encoded ones.
 
-    These are mean and covariance and, of trials, the covariance of fast modes by octaves.
+    These are mean and covariance and, of trials, the covariance of fast modes by bands.
 
     Parameters
     ----------
@@ -78,28 +81,33 @@ def draw_free_runs(networks: LDNSNetworks, recorded: SpikeCounts, seed: int, sec
     valid = np.arange(latents.shape[1]) < num_bins[:, None]
     encoded = networks.encode(recorded.counts, recorded.mask)
     target = moments(encoded[recorded.mask])
-    if networks.trial_locked:
-        latents = _with_octaves(networks, latents, valid, encoded, recorded.mask)
-    latents, A, b = _with_moments(latents, valid, target)
-    mean, scale = (buffer.double().cpu().numpy() for buffer in (networks.latent_mean, networks.latent_map))
-    networks.set_latent_scale(A @ mean + b, scale @ A.T)
+    x = _standardised(networks, latents)
+    for _ in range(ROUNDS if networks.trial_locked else 1):
+        if networks.trial_locked:
+            latents = _with_bands(networks, x, valid, encoded, recorded.mask)
+        latents, A, b = _with_moments(latents, valid, target)
+        mean, scale = (buffer.double().cpu().numpy() for buffer in (networks.latent_mean, networks.latent_map))
+        networks.set_latent_scale(A @ mean + b, scale @ A.T)
     if not networks.trial_locked:
         _match_beyond(networks, moments(encoded[_inside(recorded)]), seed, affordable)
     return FreeRuns(latents, valid, target)
 
 
-def _with_octaves(
-    networks: LDNSNetworks, latents: np.ndarray, valid: np.ndarray, encoded: np.ndarray, encoded_valid: np.ndarray
+def _standardised(networks: LDNSNetworks, latents: np.ndarray) -> Tensor:
+    return networks.standardised(torch.from_numpy(latents).to(networks.latent_mean.device))
+
+
+def _with_bands(
+    networks: LDNSNetworks, x: Tensor, valid: np.ndarray, encoded: np.ndarray, encoded_valid: np.ndarray
 ) -> np.ndarray:
-    """Drawn latents with the fast modes of encoded ones, as they are drawn from here on."""
-    device, missing = networks.latent_mean.device, networks.num_bins - encoded.shape[1]
+    """Latents of x, standardised ones that were drawn, with the fast modes of encoded ones, as they are from here on."""
+    missing = networks.num_bins - encoded.shape[1]
     # Drawn trials are as long as the longest already.
-    encoded = np.pad(encoded, ((0, 0), (0, missing), (0, 0)))
-    x, x_encoded = (networks.standardised(torch.from_numpy(z).to(device)) for z in (latents, encoded))
+    x_encoded = _standardised(networks, np.pad(encoded, ((0, 0), (0, missing), (0, 0))))
     where, where_encoded = (torch.from_numpy(v) for v in (valid, np.pad(encoded_valid, ((0, 0), (0, missing)))))
-    networks.set_octave_maps(octave_maps(x_encoded.cpu(), x.cpu(), (where_encoded, where)))
-    x = networks.with_octaves(x, where[..., None].to(x))
-    return networks.unstandardised(x).cpu().numpy() * valid[..., None]
+    networks.set_band_maps(band_maps(x_encoded.cpu(), x.cpu(), (where_encoded, where)))
+    drawn = networks.with_bands(x, where[..., None].to(x))
+    return networks.unstandardised(drawn).cpu().numpy() * valid[..., None]
 
 
 def _match_beyond(networks: LDNSNetworks, target: Moments, seed: int, affordable: float) -> None:

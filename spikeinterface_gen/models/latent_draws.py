@@ -102,7 +102,7 @@ def sample_latents(
             x = SAMPLERS[sampler](denoise, draw_noise, steps)
         if condition is not None:
             x = networks.denoiser.following(x, condition, mask)
-        x = networks.with_octaves(x, mask)
+        x = networks.with_bands(x, mask)
         z = networks.unstandardised(x[: len(wanted), margin : margin + longest], beyond=margin > 0).cpu().numpy()
         z *= (np.arange(longest) < wanted[:, None])[..., None]
         yield z[max(part.start - first, 0) : part.stop - first]

@@ -23,7 +23,7 @@ import numpy as np
 
 __all__ = ["Moments", "moments", "transport"]
 
-# No direction is stretched or shrunk by more: latents that are further off are wrong in other ways, too.
+# By default, no direction is stretched or shrunk by more: latents that are further off are wrong in other ways, too.
 MAX_STRETCH = 1.5
 
 
@@ -41,13 +41,16 @@ def moments(x: np.ndarray) -> Moments:
     return Moments(mean, deviation.T @ deviation / len(x))
 
 
-def transport(source: Moments, target: Moments) -> tuple[np.ndarray, np.ndarray]:
-    """A, shape (k, k), and b, shape (k,): A x + b has the moments of ``target`` where x has those of ``source``."""
+def transport(source: Moments, target: Moments, max_stretch: float = MAX_STRETCH) -> tuple[np.ndarray, np.ndarray]:
+    """A, shape (k, k), and b, shape (k,): A x + b has the moments of ``target`` where x has those of ``source``.
+
+    No direction is stretched or shrunk by more than ``max_stretch``.
+    """
     root = _power(source.covariance, 0.5)
     inverse_root = _power(source.covariance, -0.5)
     A = inverse_root @ _power(root @ target.covariance @ root, 0.5) @ inverse_root
     stretch, directions = np.linalg.eigh((A + A.T) / 2)
-    A = (directions * np.clip(stretch, 1 / MAX_STRETCH, MAX_STRETCH)) @ directions.T
+    A = (directions * np.clip(stretch, 1 / max_stretch, max_stretch)) @ directions.T
     return A, target.mean - A @ source.mean
 
 

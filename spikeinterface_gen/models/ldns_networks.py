@@ -20,7 +20,7 @@ from spikeinterface_gen.diffusion.modes import GaussianModes
 from spikeinterface_gen.diffusion.responses import Predictors
 from spikeinterface_gen.diffusion.sample import DEFAULT_STEPS
 from spikeinterface_gen.models.conditions import Conditions
-from spikeinterface_gen.models.latent_spectrum import octaves, with_octaves
+from spikeinterface_gen.models.latent_spectrum import bands, with_bands
 from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.tasks import chunks
 from spikeinterface_gen.nn.autoencoder import Autoencoder
@@ -28,6 +28,7 @@ from spikeinterface_gen.nn.denoiser import DenoiserNetwork, in_bfloat16
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.dispersion import NUM_GAINS, Dispersion
 from spikeinterface_gen.observation.history import MAX_RATE, SpikeHistory
+from spikeinterface_gen.observation.low_rates import LowRates
 from spikeinterface_gen.observation.population_gain import PopulationGain
 from spikeinterface_gen.observation.synchrony import Synchrony
 
@@ -45,7 +46,7 @@ SPREAD = {True: 1.1, False: 1.0}
 
 COUNT_MODEL_OF_UNITS = (
     *("history_filters", "history_excitation", "history_bias", "history_pair_ratio"),
-    *("slots", "count_gains"),
+    *("slots", "count_gains", "median_rate"),
 )
 """Buffers of the count model that have a row for each unit."""
 
@@ -73,7 +74,7 @@ class LDNSNetworks(nn.Module):
     solver_weights: Tensor
     spread_map: Tensor
     spread_shift: Tensor
-    octave_maps: Tensor
+    band_maps: Tensor
     history_filters: Tensor
     history_excitation: Tensor
     history_bias: Tensor
@@ -82,6 +83,8 @@ class LDNSNetworks(nn.Module):
     count_gains: Tensor
     synchrony_correlation: Tensor
     population_gain: Tensor
+    median_rate: Tensor
+    low_rates: Tensor
 
     def __init__(
         self,
@@ -137,13 +140,16 @@ class LDNSNetworks(nn.Module):
         self.register_buffer("spread_map", torch.eye(num_latents))
         self.register_buffer("spread_shift", torch.zeros(num_latents))
         if trial_locked:
-            self.register_buffer("octave_maps", torch.eye(num_latents).repeat(len(octaves(num_bins)), 1, 1))
+            self.register_buffer("band_maps", torch.eye(num_latents).repeat(len(bands(num_bins)), 1, 1))
         self.register_buffer("history_filters", torch.zeros(num_units, history_bins))
         self.register_buffer("history_excitation", torch.zeros(num_units, history_bins))
         self.register_buffer("history_bias", torch.zeros(num_units))
         self.register_buffer("history_pair_ratio", torch.ones(num_units))
         self.register_buffer("slots", torch.full((num_units,), 1.0 if binary else math.inf))
         self.register_buffer("count_gains", torch.ones(num_units, NUM_GAINS))
+        # Where low rates begin, and g of them.
+        self.register_buffer("median_rate", torch.ones(num_units))
+        self.register_buffer("low_rates", torch.tensor(0.0, dtype=torch.float64))
         # a, m and s of the population's gain.
         self.register_buffer("population_gain", torch.tensor([0.0, 0.0, 0.0, 0.0, 1.0], dtype=torch.float64))
         self.register_buffer("synchrony_correlation", torch.eye(num_units, dtype=torch.float16))
@@ -169,7 +175,7 @@ class LDNSNetworks(nn.Module):
 
     def count_model(self) -> CountModel:
         """What draws counts from expected counts."""
-        filters, excitation, bias, ratio, slots, gains, correlation = (
+        filters, excitation, bias, ratio, slots, gains, median, correlation = (
             getattr(self, name).cpu().double().numpy() for name in (*COUNT_MODEL_OF_UNITS, "synchrony_correlation")
         )
         if not (filters.any() or excitation.any()):
@@ -177,13 +183,15 @@ class LDNSNetworks(nn.Module):
             filters, excitation = filters[:, :0], excitation[:, :0]
         history = SpikeHistory(filters, excitation, bias, ratio, Dispersion(slots, gains), self.binary)
         a1, a2, a3, centre, scale = self.population_gain.cpu().tolist()
-        return CountModel(history, Synchrony(correlation), PopulationGain((a1, a2, a3), centre, scale))
+        gain, low = PopulationGain((a1, a2, a3), centre, scale), LowRates(float(self.low_rates), median)
+        return CountModel(history, Synchrony(correlation), gain, low)
 
     def set_count_model(self, model: CountModel) -> None:
         """Store it; filters shorter than the buffer are padded with zeros."""
         history = model.history
         gain = model.gain
         self.population_gain.copy_(torch.tensor([*gain.coefficients, gain.centre, gain.scale], dtype=torch.float64))
+        self.low_rates.fill_(model.low.g)
         self.history_filters.zero_()
         self.history_excitation.zero_()
         for buffer, values in (
@@ -193,6 +201,7 @@ class LDNSNetworks(nn.Module):
             (self.history_pair_ratio, history.pair_ratio),
             (self.slots, history.dispersion.slots),
             (self.count_gains, history.dispersion.gains),
+            (self.median_rate, model.low.median),
             (self.synchrony_correlation, model.synchrony.correlation),
         ):
             buffer.copy_(torch.from_numpy(values))
@@ -235,18 +244,18 @@ class LDNSNetworks(nn.Module):
         x = modal(denoise, draw_noise, steps, modes, self.solver_weights, mask, self.spread)
         return x @ self.spread_map + self.spread_shift
 
-    def set_octave_maps(self, maps: Tensor | None = None) -> None:
+    def set_band_maps(self, maps: Tensor | None = None) -> None:
         """Store what gives fast modes of drawn trials their covariance; by default, nothing does."""
-        self.octave_maps.copy_(torch.eye(self.num_latents) if maps is None else maps)
+        self.band_maps.copy_(torch.eye(self.num_latents) if maps is None else maps)
 
-    def with_octaves(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def with_bands(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Standardised latents that were drawn, shape (batch, bins, latents), with the fast modes of encoded ones.
 
         Only of trials: longer sequences are drawn piece by piece.
         """
         if not self.trial_locked:
             return x
-        return with_octaves(x, self.denoiser.mode_mean, self.octave_maps, mask)
+        return with_bands(x, self.denoiser.mode_mean, self.band_maps, mask)
 
     def sha256(self) -> str:
         """Hash of all that trials follow from."""

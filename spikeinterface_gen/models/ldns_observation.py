@@ -23,6 +23,7 @@ from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.dispersion import Dispersion
 from spikeinterface_gen.observation.history import SpikeHistory
 from spikeinterface_gen.observation.history_fit import fit_history
+from spikeinterface_gen.observation.low_rates import Intervals, LowRates, fit_low_rates, intervals
 from spikeinterface_gen.observation.moments import LATER, Control, CountMoments, count_moments, free_moments
 from spikeinterface_gen.observation.own_rates import counts_of
 from spikeinterface_gen.observation.population_gain import PopulationGain, fit_population_gain
@@ -63,6 +64,8 @@ class ObservationReport:
         Units that share more than their rates within a bin.
     population_gain : tuple of float
         Coefficients a of :mod:`~spikeinterface_gen.observation.population_gain`.
+    low_rates : float
+        g of :mod:`~spikeinterface_gen.observation.low_rates`.
     """
 
     counts: str
@@ -70,6 +73,7 @@ class ObservationReport:
     history_gains_nats: dict[str, float]
     num_coupled: int
     population_gain: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    low_rates: float = 0.0
 
     @property
     def history(self) -> str:
@@ -84,7 +88,7 @@ class ObservationReport:
         return (
             f"{self.counts} counts, {self.num_regular} units varying less than that; spike history: {self.history} "
             f"(gain less parameters, in nats: {gains}); {self.num_coupled} units in synchrony; "
-            f"{population}"
+            f"{population}; low rates {f'lower by a power of {self.low_rates:.3f}' if self.low_rates else 'as they are'}"
         )
 
 
@@ -126,8 +130,10 @@ def fit_count_model(
             _correct_readout(networks, likeliest, run, runs, moments, seed, seconds / (2 * READOUT_ROUNDS))
     with budget.seconds_for("calibration") as seconds:
         some = _affordable(runs, history, seconds)
-        lambdas = _Rates.of(networks, some)
-        run = _free_run(lambdas, CountModel(history, independent), some, seed, mean, pairs)
+        lambdas, model = _Rates.of(networks, some), CountModel(history, independent)
+        low = _low_rates(lambdas, model, some, recorded, seed, mean)
+        lambdas = lambdas.lowered(low)
+        run = _free_run(lambdas, model, some, seed, mean, pairs)
         synchrony = Synchrony.of_blocks(
             fit_synchrony(of_units, *run.of_units(units), seed) for units, of_units in moments
         )
@@ -136,11 +142,11 @@ def fit_count_model(
         # What units share comes back through their histories.
         run = _free_run(lambdas, replace(model, gain=gain), some, seed, mean, pairs, iterations=6)
     history = run.history
-    networks.set_count_model(CountModel(history, synchrony, gain))
+    networks.set_count_model(CountModel(history, synchrony, gain, low))
     _, variance = history.dispersion.mean_and_variance(mean[None])
     num_regular = 0 if networks.binary else int((variance[0] < 0.95 * np.maximum(mean, 1e-12)).sum())
     counts = "Bernoulli" if networks.binary else "Poisson"
-    return ObservationReport(counts, num_regular, gains, len(synchrony.coupled), gain.coefficients)
+    return ObservationReport(counts, num_regular, gains, len(synchrony.coupled), gain.coefficients, low.g)
 
 
 def recalibrate(networks: LDNSNetworks, counts: SpikeCounts, runs: FreeRuns, seed: int, budget: TimeBudget) -> None:
@@ -232,6 +238,10 @@ class _Rates(NamedTuple):
         many = None if runs.many is None else networks.expected_counts(runs.many.latents)
         return cls(networks.expected_counts(runs.latents), many)
 
+    def lowered(self, low: LowRates) -> _Rates:
+        """With low rates lower."""
+        return _Rates(low.applied(self.few), None if self.many is None else low.applied(self.many))
+
 
 def _free_run(
     lambdas: _Rates,
@@ -246,9 +256,9 @@ def _free_run(
 
     Both are what all trials would have which these are some of.
     """
-    rates, history, control = model.gain.applied(lambdas.few), model.history, None
+    rates, history, control = model.gained(lambdas.few), model.history, None
     if runs.many is not None and lambdas.many is not None:
-        of_many = counts_of(model.gain.applied(lambdas.many), history.binary)
+        of_many = counts_of(model.gained(lambdas.many), history.binary)
         control = Control(counts_of(rates, history.binary), of_many, runs.many.valid)
     draws = model.variates(rates.shape, seed, "calibration counts") if history.num_bins else None
     if target is not None:
@@ -259,6 +269,23 @@ def _free_run(
                 pairs = pairs._replace(excess=pairs.excess - missing)
         history = calibrate(history, rates, draws, target, runs.valid, pairs=pairs, iterations=iterations)
     return _Run(history, *history.run(rates, draws), runs.valid, control)
+
+
+def _low_rates(
+    lambdas: _Rates, model: CountModel, runs: FreeRuns, recorded: SpikeCounts, seed: int, target: np.ndarray
+) -> LowRates:
+    """Those with which intervals between spikes of free runs, of which means are the ``target``, vary as recorded."""
+    low = LowRates.of(0.0, lambdas.few[runs.valid])
+    draws = model.variates(lambdas.few.shape, seed, "calibration counts")
+
+    def of_free_runs(g: float) -> Intervals:
+        lower = lambdas.lowered(replace(low, g=g))
+        run = _free_run(lower, model, runs, seed, target, iterations=2)
+        counts, _ = run.history.simulate(lower.few, draws)
+        return intervals(counts * runs.valid[..., None])
+
+    part = some_trials(recorded, lambdas.few.size, seed)
+    return replace(low, g=fit_low_rates(of_free_runs, intervals(part.counts)))
 
 
 def _population_gain(

@@ -1,4 +1,4 @@
-"""From expected counts to counts: the population's gain, spike history and synchrony together."""
+"""From expected counts to counts: low rates, the population's gain, spike history and synchrony together."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from spikeinterface_gen.observation.history import SpikeHistory
+from spikeinterface_gen.observation.low_rates import LowRates
 from spikeinterface_gen.observation.population_gain import PopulationGain
 from spikeinterface_gen.observation.synchrony import Synchrony
 from spikeinterface_gen.randomness import uniforms
@@ -27,11 +28,14 @@ class CountModel:
         What units share within a bin.
     gain : PopulationGain
         How rates follow those of all units. Default: not.
+    low : LowRates
+        How much lower low rates are, before that gain. Default: not.
     """
 
     history: SpikeHistory
     synchrony: Synchrony
     gain: PopulationGain = field(default_factory=PopulationGain)
+    low: LowRates = field(default_factory=LowRates)
 
     @classmethod
     def independent(cls, num_units: int, binary: bool) -> Self:
@@ -51,7 +55,7 @@ class CountModel:
         Parameters
         ----------
         rates : array, shape (trials, bins, units)
-            λ, expected counts before gain and history.
+            λ, expected counts before low rates, gain and history.
         seed, stage
             The draw follows from them and the number of the trial.
         first : int
@@ -59,7 +63,11 @@ class CountModel:
         given : (counts, known), optional
             Counts that are known already; see :meth:`SpikeHistory.simulate`.
         """
-        return self.history.simulate(self.gain.applied(rates), self.variates(rates.shape, seed, stage, first), given)[0]
+        return self.history.simulate(self.gained(rates), self.variates(rates.shape, seed, stage, first), given)[0]
+
+    def gained(self, rates: np.ndarray) -> np.ndarray:
+        """λ that history is put on, of the shape of ``rates``, (…, units)."""
+        return self.gain.applied(self.low.applied(rates))
 
     def variates(self, shape: tuple[int, ...], seed: int, stage: str, first: int = 0) -> np.ndarray:
         """Coupled uniforms, shape (trials, K + bins, units), for rates of this ``shape``; see :meth:`draw`."""
