@@ -83,7 +83,7 @@ def adjusted(
             chosen, rates[:, :, source], valid, correlation_gain, rate_gain * _ratio(mean[like], mean[source])
         )
         draws = turned.variates(rates.shape, seed, "dials")
-        low = LowRates.of(low.g, rates[valid])
+        low = LowRates.of(low.power, rates[valid])
         turned = replace(turned, low=low, gain=gain.of_rates(low.applied(rates[valid])))
         history = calibrate(history, turned.gained(rates), draws, rate_gain * mean[like], valid)
         turned = replace(turned, history=history)

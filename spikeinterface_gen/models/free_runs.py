@@ -100,7 +100,7 @@ def _standardised(networks: LDNSNetworks, latents: np.ndarray) -> Tensor:
 def _with_bands(
     networks: LDNSNetworks, x: Tensor, valid: np.ndarray, encoded: np.ndarray, encoded_valid: np.ndarray
 ) -> np.ndarray:
-    """Latents of x, standardised ones that were drawn, with the fast modes of encoded ones, as they are from here on."""
+    """Latents of x, standardised ones that were drawn, with the fast modes of encoded ones."""
     missing = networks.num_bins - encoded.shape[1]
     # Drawn trials are as long as the longest already.
     x_encoded = _standardised(networks, np.pad(encoded, ((0, 0), (0, missing), (0, 0))))

@@ -147,7 +147,7 @@ class LDNSNetworks(nn.Module):
         self.register_buffer("history_pair_ratio", torch.ones(num_units))
         self.register_buffer("slots", torch.full((num_units,), 1.0 if binary else math.inf))
         self.register_buffer("count_gains", torch.ones(num_units, NUM_GAINS))
-        # Where low rates begin, and g of them.
+        # Where low rates begin, and their power.
         self.register_buffer("median_rate", torch.ones(num_units))
         self.register_buffer("low_rates", torch.tensor(0.0, dtype=torch.float64))
         # a, m and s of the population's gain.
@@ -191,7 +191,7 @@ class LDNSNetworks(nn.Module):
         history = model.history
         gain = model.gain
         self.population_gain.copy_(torch.tensor([*gain.coefficients, gain.centre, gain.scale], dtype=torch.float64))
-        self.low_rates.fill_(model.low.g)
+        self.low_rates.fill_(model.low.power)
         self.history_filters.zero_()
         self.history_excitation.zero_()
         for buffer, values in (

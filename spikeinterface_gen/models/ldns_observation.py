@@ -65,7 +65,7 @@ class ObservationReport:
     population_gain : tuple of float
         Coefficients a of :mod:`~spikeinterface_gen.observation.population_gain`.
     low_rates : float
-        g of :mod:`~spikeinterface_gen.observation.low_rates`.
+        q of :mod:`~spikeinterface_gen.observation.low_rates`.
     """
 
     counts: str
@@ -85,10 +85,11 @@ class ObservationReport:
         population = "no gain of the population"
         if any(self.population_gain):
             population = "gain of the population " + ", ".join(f"{a:+.3f}" for a in self.population_gain)
+        low = f"lower by a power of {self.low_rates:.3f}" if self.low_rates else "as they are"
         return (
             f"{self.counts} counts, {self.num_regular} units varying less than that; spike history: {self.history} "
             f"(gain less parameters, in nats: {gains}); {self.num_coupled} units in synchrony; "
-            f"{population}; low rates {f'lower by a power of {self.low_rates:.3f}' if self.low_rates else 'as they are'}"
+            f"{population}; low rates {low}"
         )
 
 
@@ -146,7 +147,7 @@ def fit_count_model(
     _, variance = history.dispersion.mean_and_variance(mean[None])
     num_regular = 0 if networks.binary else int((variance[0] < 0.95 * np.maximum(mean, 1e-12)).sum())
     counts = "Bernoulli" if networks.binary else "Poisson"
-    return ObservationReport(counts, num_regular, gains, len(synchrony.coupled), gain.coefficients, low.g)
+    return ObservationReport(counts, num_regular, gains, len(synchrony.coupled), gain.coefficients, low.power)
 
 
 def recalibrate(networks: LDNSNetworks, counts: SpikeCounts, runs: FreeRuns, seed: int, budget: TimeBudget) -> None:
@@ -278,14 +279,14 @@ def _low_rates(
     low = LowRates.of(0.0, lambdas.few[runs.valid])
     draws = model.variates(lambdas.few.shape, seed, "calibration counts")
 
-    def of_free_runs(g: float) -> Intervals:
-        lower = lambdas.lowered(replace(low, g=g))
+    def of_free_runs(power: float) -> Intervals:
+        lower = lambdas.lowered(replace(low, power=power))
         run = _free_run(lower, model, runs, seed, target, iterations=2)
         counts, _ = run.history.simulate(lower.few, draws)
         return intervals(counts * runs.valid[..., None])
 
     part = some_trials(recorded, lambdas.few.size, seed)
-    return replace(low, g=fit_low_rates(of_free_runs, intervals(part.counts)))
+    return replace(low, power=fit_low_rates(of_free_runs, intervals(part.counts)))
 
 
 def _population_gain(

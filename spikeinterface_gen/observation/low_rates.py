@@ -7,18 +7,18 @@ of the λ of a unit over drawn trials,
 
 .. math::
 
-    \lambda_i \mapsto \lambda_i \min(\lambda_i / \tilde\lambda_i,\, 1)^g , \qquad 0 \le g \le 0.3,
+    \lambda_i \mapsto \lambda_i \min(\lambda_i / \tilde\lambda_i,\, 1)^q , \qquad 0 \le q \le 0.3,
 
-and mean rates are made what they were by the biases that come after. One g serves all units. It is the one at which the
+and mean rates are made what they were by the biases that come after. One q serves all units. It is the one at which the
 coefficients of variation of their intervals in free runs are on average those of recorded ones,
 
 .. math::
 
-    y(g) = \Big\langle \log \frac{\mathrm{CV}_i(g)}{\mathrm{CV}_i} \Big\rangle_i, \qquad
-    g = \frac{\sigma_g^2}{\sigma_g^2 + \sigma^2}\, \frac{-y(0)}{y'} ,
+    y(q) = \Big\langle \log \frac{\mathrm{CV}_i(q)}{\mathrm{CV}_i} \Big\rangle_i, \qquad
+    q = \frac{\sigma_q^2}{\sigma_q^2 + \sigma^2}\, \frac{-y(0)}{y'} ,
 
 units counted by their intervals, where :math:`\sigma` is the standard error of :math:`y(0) / y'` over trials, and
-:math:`\sigma_g` how large g is expected to be. Intervals that vary too much already are not for this to mend.
+:math:`\sigma_q` how large q is expected to be. Intervals that vary too much already are not for this to mend.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from spikeinterface_gen.validation.interspike import interior_times
 
 __all__ = ["Intervals", "LowRates", "fit_low_rates", "intervals"]
 
-MAX_G, PRIOR_SD = 0.3, 0.1
+MAX_POWER, PRIOR_SD = 0.3, 0.1
 # At which y' is looked for.
 STEP = 0.1
 # Trials are put into so many groups for the standard error; a unit has to have so many intervals without each.
@@ -48,26 +48,26 @@ class LowRates:
 
     Attributes
     ----------
-    g : float
-        0 for none.
+    power : float
+        q; 0 for none.
     median : array of float64, shape (units,)
-        Of λ, expected counts of a bin; of no consequence where g is 0.
+        Of λ, expected counts of a bin; of no consequence where q is 0.
     """
 
-    g: float = 0.0
+    power: float = 0.0
     median: np.ndarray = field(default_factory=lambda: np.ones(1))
 
     @classmethod
-    def of(cls, g: float, rates: np.ndarray) -> LowRates:
+    def of(cls, power: float, rates: np.ndarray) -> LowRates:
         """With the medians of these rates, shape (bins, units)."""
-        return cls(g, np.median(rates[:: -(-len(rates) // MAX_BINS)], axis=0).astype(np.float64))
+        return cls(power, np.median(rates[:: -(-len(rates) // MAX_BINS)], axis=0).astype(np.float64))
 
     def applied(self, rates: np.ndarray) -> np.ndarray:
         """λ with low rates lower, of the shape of ``rates``, (…, units)."""
-        if not self.g:
+        if not self.power:
             return rates
         factor = np.minimum(rates / np.maximum(self.median, 1e-12).astype(rates.dtype), 1)
-        return rates * np.power(np.maximum(factor, 1e-6, out=factor), rates.dtype.type(self.g), out=factor)
+        return rates * np.power(np.maximum(factor, 1e-6, out=factor), rates.dtype.type(self.power), out=factor)
 
 
 class Intervals(NamedTuple):
@@ -88,8 +88,8 @@ class Intervals(NamedTuple):
 
 
 def intervals(counts: np.ndarray) -> Intervals:
-    """Intervals between spikes within trials of counts, shape (trials, bins, units); zeros beyond the end of a trial."""
-    num_trials, _, num_units = counts.shape
+    """Of trials of counts, shape (trials, bins, units), with zeros beyond their ends."""
+    num_units = counts.shape[2]
     train, times = interior_times(counts)
     within = train[1:] == train[:-1]
     trial, unit = np.divmod(train[1:][within], num_units)
@@ -100,12 +100,12 @@ def intervals(counts: np.ndarray) -> Intervals:
 
 
 def fit_low_rates(free: Callable[[float], Intervals], recorded: Intervals) -> float:
-    """g.
+    """q.
 
     Parameters
     ----------
     free : callable
-        From g to intervals of free runs, of which means are right.
+        From q to intervals of free runs, of which means are right.
     recorded : Intervals
     """
     without = free(0.0)
@@ -115,12 +115,12 @@ def fit_low_rates(free: Callable[[float], Intervals], recorded: Intervals) -> fl
     slope = (_too_regular(free(STEP), recorded)[0] - y) / STEP
     if not slope > 0:
         return 0.0
-    g, sd = -y / slope, error / slope
-    return float(min(g * PRIOR_SD**2 / (PRIOR_SD**2 + sd**2), MAX_G))
+    q, sd = -y / slope, error / slope
+    return float(min(q * PRIOR_SD**2 / (PRIOR_SD**2 + sd**2), MAX_POWER))
 
 
 def _too_regular(free: Intervals, recorded: Intervals) -> tuple[float, float]:
-    """y and its standard error, by leaving out each group of recorded trials and of free ones; NaN if nothing is known."""
+    """y and its standard error, by leaving out each group of recorded and of free trials; NaN if nothing is known."""
     rest, rest_free = recorded.without_groups(), free.without_groups()
     found, expected = rest_free.log_cv(), rest.log_cv()
     known = (np.minimum(rest.number, rest_free.number) >= MIN_INTERVALS).all(axis=0)
