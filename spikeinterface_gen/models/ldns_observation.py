@@ -15,7 +15,6 @@ from spikeinterface_gen.models.fit_settings import TimeBudget
 from spikeinterface_gen.models.free_runs import FreeRuns
 from spikeinterface_gen.models.halves import encoded_halves
 from spikeinterface_gen.models.ldns_networks import LDNSNetworks
-from spikeinterface_gen.models.population import Population
 from spikeinterface_gen.models.readout import fit_readout
 from spikeinterface_gen.models.trials import some_trials
 from spikeinterface_gen.observation.calibration import PairsTarget, calibrate, pairs_target, spike_pairs
@@ -299,18 +298,18 @@ def _population_gain(
         counts, _ = model.history.simulate(gain.applied(lambdas.few), draws)
         return counts.sum(axis=2, dtype=np.int64)[runs.valid]
 
-    of_recorded = recorded.counts.sum(axis=2, dtype=np.int64)[recorded.mask]
+    of_recorded = recorded.counts.sum(axis=2, dtype=np.int64)
     none = PopulationGain()
     without, population = of_free_runs(none), lambdas.few.sum(axis=2)[runs.valid]
-    of_drawn = population
+    of_drawn, num_drawn = population, len(lambdas.few)
     if runs.many is not None and lambdas.many is not None:
-        of_drawn = lambdas.many.sum(axis=2)[runs.many.valid]
-    num_parts = Population.of(recorded, recorded.max_bins).num_parts
-    gain = fit_population_gain(of_drawn, (population, without), of_recorded, num_parts)
+        of_drawn, num_drawn = lambdas.many.sum(axis=2)[runs.many.valid], len(lambdas.many)
+    gain = fit_population_gain(of_drawn, (population, without), of_recorded, recorded.mask, num_drawn)
     if not any(gain.coefficients):
         return none
     off, off_without = (
-        population_count_divergence(np.bincount(of_recorded), np.bincount(N)) for N in (of_free_runs(gain), without)
+        population_count_divergence(np.bincount(of_recorded[recorded.mask]), np.bincount(N))
+        for N in (of_free_runs(gain), without)
     )
     return gain if off < off_without else none
 

@@ -18,7 +18,8 @@ distributed as recorded ones:
     \min_a \; -n \sum_N p(N) \log q_a(N) + \frac{|a|^2}{2 \sigma_a^2}, \qquad
     q_a(N) = \big\langle P(N \mid \Lambda e^{s g}) \big\rangle ,
 
-where p is of recorded bins, n is how many independent ones they are worth, and N / F is a Poisson count, continued
+where p is of recorded bins, n is how many independent ones they are worth (:func:`independent_bins`), less for the chance
+of the drawn ones, and N / F is a Poisson count, continued
 between whole numbers: its mean and F, the Fano factor, are those of free runs at this Λ.
 """
 
@@ -30,12 +31,14 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import gammaincc
 
-__all__ = ["PopulationGain", "fit_population_gain"]
+__all__ = ["PopulationGain", "fit_population_gain", "independent_bins"]
 
 # Bound of x.
 MAX_X = 3.5
-# Independent bins that a trial, or as long a part of a recording, is worth.
-BINS_A_PART = 4.0
+# Of a, for what counts say of it.
+SCORE_STEP = 0.02
+# Counts of a class of N in free runs from which on these say what that class has, and no Poisson count.
+KNOWN_FROM = 50
 # σ_a.
 PRIOR_SD = 0.1
 # Of the slope of log Λ against x that there is without the gain, the share that is left at least.
@@ -81,7 +84,7 @@ class PopulationGain:
 
 
 def fit_population_gain(
-    drawn: np.ndarray, free: tuple[np.ndarray, np.ndarray], recorded: np.ndarray, num_parts: float
+    drawn: np.ndarray, free: tuple[np.ndarray, np.ndarray], recorded: np.ndarray, valid: np.ndarray, num_drawn: int
 ) -> PopulationGain:
     """Likeliest gain.
 
@@ -91,10 +94,11 @@ def fit_population_gain(
         Λ of drawn trials.
     free : (array, array), both of shape (bins of free runs,)
         Λ and N of those that were run.
-    recorded : array of int, shape (recorded bins,)
+    recorded : array of int, shape (trials, bins)
         N.
-    num_parts : float
-        Recorded trials, or parts of a recording as long as trials are.
+    valid : array of bool, shape (trials, bins)
+    num_drawn : int
+        Trials that were drawn: their chance is not for a gain to mend, either.
 
     Returns
     -------
@@ -103,29 +107,53 @@ def fit_population_gain(
     """
     log_drawn = np.log(np.maximum(drawn, LEAST))
     none = PopulationGain(centre=float(log_drawn.mean()), scale=float(max(log_drawn.std(), LEAST)))
-    log_rates = np.quantile(log_drawn, (np.arange(NUM_RATES) + 0.5) / NUM_RATES)
+    levels = (np.arange(NUM_RATES) + 0.5) / NUM_RATES
     level, log_ratio, fano = _counts_given_rate(*free)
     most = 1.5 * max(recorded.max(initial=0), free[1].max(initial=0)) + 10
     edges = np.unique(np.linspace(0, most, NUM_CLASSES).astype(int))
-    p = np.histogram(recorded, edges)[0] / len(recorded)
+    p = np.histogram(recorded[valid], edges)[0] / valid.sum()
     x = np.linspace(-MAX_X, MAX_X, 50)
 
-    def q(gain: PopulationGain) -> np.ndarray:
-        moved = log_rates + gain.log_gain(log_rates)
+    def q(log_rates: np.ndarray, a: np.ndarray) -> np.ndarray:
+        moved = log_rates + _with(none, a).log_gain(log_rates)
         expected, F = np.exp(moved + np.interp(moved, level, log_ratio)), np.interp(moved, level, fano)[:, None]
         below = gammaincc(np.maximum((edges - 0.5) / F + 0.5, 1e-3), expected[:, None] / F)
         below[:, 0] = 0.0
         return np.diff(below, axis=1).mean(axis=0)
 
+    log_rates, of_free = (np.quantile(y, levels) for y in (log_drawn, np.log(np.maximum(free[0], LEAST))))
+    number, expected = np.histogram(free[1], edges)[0], q(of_free, np.zeros(3)) * len(free[1])
+    correction = (number + KNOWN_FROM) / (expected + KNOWN_FROM)
+
+    def log_q(a: np.ndarray) -> np.ndarray:
+        corrected = q(log_rates, a) * correction
+        return np.log(corrected / corrected.sum() + 1e-7)
+
+    scores = np.array([log_q(SCORE_STEP * a) - log_q(-SCORE_STEP * a) for a in np.eye(3)]).T
+    classes = np.clip(np.searchsorted(edges, recorded, "right") - 1, 0, len(p) - 1)
+    n = independent_bins(scores[classes], valid) / (1 + len(recorded) / num_drawn)
+
     def loss(a: np.ndarray) -> float:
         slope = (1 + a[0] + 2 * a[1] * x + 3 * a[2] * (x**2 - 1)).min()
         falling = 1e4 * min(slope - MIN_SLOPE, 0.0) ** 2
-        likelihood = BINS_A_PART * num_parts * (p * np.log(q(_with(none, a)) + 1e-7)).sum()
-        return float(falling + (a**2).sum() / (2 * PRIOR_SD**2) - likelihood)
+        return float(falling + (a**2).sum() / (2 * PRIOR_SD**2) - n * (p * log_q(a)).sum())
 
     simplex = 0.05 * np.vstack([np.zeros(3), np.eye(3)])
     found = minimize(loss, np.zeros(3), method="Nelder-Mead", options={"initial_simplex": simplex, "maxiter": 200})
     return _with(none, found.x) if loss(np.zeros(3)) - found.fun > len(found.x) else none
+
+
+def independent_bins(scores: np.ndarray, valid: np.ndarray) -> float:
+    """n: how many independent bins as many bins of trials are worth to means of scores, (trials, bins, scores).
+
+    Neighbouring bins say the same. By the design effect, the variance of sums over trials relative to what it would be
+    of independent bins (Kish, Survey Sampling 1965), on average over scores.
+    """
+    counted = valid[..., None]
+    deviation = np.where(counted, scores - scores.mean(axis=(0, 1), where=counted), 0)
+    of_trials, of_bins = np.square(deviation.sum(axis=1)).sum(axis=0), np.square(deviation).sum(axis=(0, 1))
+    effect = np.mean(of_trials / np.maximum(of_bins, LEAST))
+    return float(valid.sum() / max(effect, 1.0))
 
 
 def _with(gain: PopulationGain, a: np.ndarray) -> PopulationGain:
