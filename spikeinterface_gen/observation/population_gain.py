@@ -18,9 +18,9 @@ distributed as recorded ones:
     \min_a \; -n \sum_N p(N) \log q_a(N) + \frac{|a|^2}{2 \sigma_a^2}, \qquad
     q_a(N) = \big\langle P(N \mid \Lambda e^{s g}) \big\rangle ,
 
-where p is of recorded bins, n is how many independent ones they are worth (:func:`independent_bins`), less for the chance
-of the drawn ones, and N / F is a Poisson count, continued
-between whole numbers: its mean and F, the Fano factor, are those of free runs at this Λ.
+where p is of recorded bins, and n is how many independent ones they are worth (:func:`independent_bins`), less for the
+chance of the drawn ones. N / F is a Poisson count, continued between whole numbers: its mean and F, the Fano factor, are
+those of free runs at this Λ. What q is off without a gain by the counts of free runs themselves, it is corrected by.
 """
 
 from __future__ import annotations
