@@ -19,8 +19,9 @@ distributed as recorded ones:
     q_a(N) = \big\langle P(N \mid \Lambda e^{s g}) \big\rangle ,
 
 where p is of recorded bins, and n is how many independent ones they are worth (:func:`independent_bins`), less for the
-chance of the drawn ones. N / F is a Poisson count, continued between whole numbers: its mean and F, the Fano factor, are
-those of free runs at this Λ. What q is off without a gain by the counts of free runs themselves, it is corrected by.
+chance of the drawn ones. N / F is a Poisson count, continued between whole numbers: its mean, and F, the Fano factor,
+are those of free runs at this Λ. What q is off without a gain by the counts of free runs themselves, it is corrected
+by.
 """
 
 from __future__ import annotations
