@@ -3,7 +3,7 @@
     python benchmarks/lorenz.py [--minutes 5 10 20] [--save FOLDER] [--fitted FOLDER]
 
 128 units, 3500 training trials of 256 bins, 500 for early stopping, 1000 for the test. The four metrics of 1000
-generated trials against these are medians over five draws, with the lowest and highest, beside the floor, the median
+generated trials against these are medians over 20 draws, with the lowest and highest, beside the floor, the median
 over 20 draws of equally many training trials. So are the spectra and autocorrelations of latents, drawn and encoded
 from the test trials; their floor comes with the 95 % band of real against real. ``--fitted`` judges the model of such
 a fit, saved before, for the last of ``--minutes``.
@@ -19,7 +19,7 @@ from spikeinterface_gen import LDNS, SpikeCounts, load_dataset
 from spikeinterface_gen.randomness import uniforms
 from spikeinterface_gen.validation.distances import compare, floors
 
-NUM_DRAWS = 5
+NUM_DRAWS = 20
 PAPER_SPLIT = (3500, 500, 1000)
 METRICS = ("population_count", "correlation", "isi_mean", "isi_sd")
 NUM_CHOICES = 200

@@ -3,7 +3,7 @@
     python benchmarks/reaching.py [--minutes 10] [--condition-minutes 5] [--trials 2295]
 
 2008 training and 287 held-out trials of 182 units. The four metrics of the LDNS paper against the held-out trials, each
-beside its floor of equally many training trials; of models that draw at random, the median over five draws. A PSTH
+beside its floor of equally many training trials; of models that draw at random, the median over 20 draws. A PSTH
 model has independent Poisson units. The generalised linear model (GLM) has their PSTH, the velocity and speed of the
 hand 100 ms before, at and after each bin, taken from the held-out trials themselves, and each unit's own spike history.
 "dip" is how often units that are refractory fire in two bins in a row, relative to bins 8 to 12 apart. With LDNS come
@@ -26,7 +26,7 @@ from spikeinterface_gen.observation.synchrony import Synchrony
 from spikeinterface_gen.validation.distances import compare, floors
 
 TRAIN_SHARE = 2008 / 2295
-NUM_DRAWS = 5
+NUM_DRAWS = 20
 GLM_TRIALS, HISTORY_BINS, LAGS_BINS = 200, 10, (-20, 0, 20)
 REFRACTORY = 0.5
 """A unit is taken for refractory where the dip of its training trials is lower."""
