@@ -19,7 +19,7 @@ from spikeinterface_gen import LDNS, SpikeCounts, load_dataset
 from spikeinterface_gen.randomness import uniforms
 from spikeinterface_gen.validation.distances import compare, floors
 
-NUM_DRAWS = 20
+NUM_DRAWS, NUM_LATENT_DRAWS = 20, 5
 PAPER_SPLIT = (3500, 500, 1000)
 METRICS = ("population_count", "correlation", "isi_mean", "isi_sd")
 NUM_CHOICES = 200
@@ -96,7 +96,7 @@ def latent_distances(model: LDNS, train: SpikeCounts, test: SpikeCounts) -> dict
         found = latent_statistics(power.mean(axis=0))
         return [float(np.sqrt(np.square(a - b).mean())) for a, b in zip(found, reference, strict=True)]
 
-    draws = (model.sample_latents(len(test), seed=seed) for seed in range(1, NUM_DRAWS + 1))
+    draws = (model.sample_latents(len(test), seed=seed) for seed in range(1, NUM_LATENT_DRAWS + 1))
     drawn = np.median([apart(spectra((z - mean) / sd)) for z in draws], axis=0)
     chosen = [
         np.argsort(uniforms(0, "benchmark latents", choice, (len(train),)))[: len(test)]
