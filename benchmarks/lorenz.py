@@ -4,9 +4,9 @@
 
 128 units, 3500 training trials of 256 bins, 500 for early stopping, 1000 for the test. The four metrics of 1000
 generated trials against these are medians over 20 draws, with the lowest and highest, beside the floor, the median
-over 20 draws of equally many training trials. Spectra and autocorrelations of latents, drawn five times and encoded from
-the test trials, come with their floor and the 95 % band of real against real. ``--fitted`` judges the model of such a
-fit, saved before, for the last of ``--minutes``.
+over 100 draws of equally many training trials. Spectra and autocorrelations of latents, drawn five times and encoded
+from the test trials, come with their floor and the 95 % band of real against real. ``--fitted`` judges the model of such
+a fit, saved before, for the last of ``--minutes``.
 """
 
 import argparse
@@ -17,9 +17,9 @@ from _record import record
 
 from spikeinterface_gen import LDNS, SpikeCounts, load_dataset
 from spikeinterface_gen.randomness import uniforms
-from spikeinterface_gen.validation.distances import compare, floors
+from spikeinterface_gen.validation.distances import compare, compare_real
 
-NUM_DRAWS, NUM_LATENT_DRAWS = 20, 5
+NUM_DRAWS, NUM_LATENT_DRAWS, NUM_FLOORS = 20, 5, 100
 PAPER_SPLIT = (3500, 500, 1000)
 METRICS = ("population_count", "correlation", "isi_mean", "isi_sd")
 NUM_CHOICES = 200
@@ -39,7 +39,8 @@ def main() -> None:
     )
     true_rates = data.rates[borders[1] : borders[2]]
     fits = {}
-    floor = {name: float(np.median(floors(test, train, name, num_trials=len(test)))) for name in METRICS}
+    real = compare_real(test, train, num_splits=NUM_FLOORS, seed=0)
+    floor = {name: float(np.median(real[name])) for name in METRICS}
     for minutes in options.minutes:
         figures = {}
         if options.fitted and minutes == options.minutes[-1]:

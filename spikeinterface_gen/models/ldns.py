@@ -59,8 +59,8 @@ class LDNS(LDNSUses, GenerativeModel):
     ----------
     num_latents : int, optional
         Dimensions of the shared latents. Default: a quarter of the units, between 4 and 16; of at least 1000 trials a
-        seventh of the units, up to 32, where that is more than 20. More of them tell more of what units share, and take
-        longer to learn to draw.
+        seventh of the units, up to 32, where that is more than 20; of recordings without trials no more than 8. More of
+        them tell more of what units share, and take longer to learn to draw.
     num_directions : int, optional
         Directions that log rates vary in. Default: those that gain enough on trials held out
         (:mod:`spikeinterface_gen.models.rank`). With fewer, less of what units share is learned, and less of the

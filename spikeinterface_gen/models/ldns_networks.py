@@ -39,6 +39,7 @@ __all__ = ["COUNT_MODEL_OF_UNITS", "LDNSNetworks", "build_networks", "is_binary"
 MAX_TOKENS = 32
 # Of so many times as many latents, the rest is worth its price.
 WORTH_IT = 1.25
+MAX_LATENTS_WITHOUT_TRIALS = 8
 # Of the default sampler, for trials and for recordings without: steps, and the standard deviation of the noise that its
 # paths start from. What comes at any time, as waves do, and is over in a few bins needs shorter steps.
 STEPS = {True: DEFAULT_STEPS["modal"], False: 4 * DEFAULT_STEPS["modal"]}
@@ -332,7 +333,7 @@ def build_networks(
         torch.random.default_generator.manual_seed(seed)
         return LDNSNetworks(
             num_units,
-            _enough_latents(num_units, few) if num_latents is None else num_latents,
+            _enough_latents(num_units, few, population.trial_locked) if num_latents is None else num_latents,
             population.max_bins,
             trial_locked=population.trial_locked,
             binary=binary,
@@ -354,12 +355,15 @@ def _predictors(conditions: Conditions | None, num_bins: int) -> Predictors | No
     return Predictors(num_bins, tuple(constant.tolist()), tuple(varying.tolist()))
 
 
-def _enough_latents(num_units: int, few_trials: bool) -> int:
+def _enough_latents(num_units: int, few_trials: bool, trial_locked: bool) -> int:
     """A quarter of the units, from 4 to 16; where there are trials to learn them from, a seventh, to 32, if many more.
 
-    A few more than 16 would make tokens of half as many bins, and steps of the denoiser twice as dear.
+    A few more than 16 would make tokens of half as many bins, and steps of the denoiser twice as dear. Recordings
+    without trials, of which a token holds half as many, have no more than 8.
     """
     latents, many = min(16, max(4, num_units // 4)), min(32, num_units // 7)
+    if not trial_locked:
+        return min(latents, MAX_LATENTS_WITHOUT_TRIALS)
     return latents if few_trials or many <= WORTH_IT * latents else many
 
 

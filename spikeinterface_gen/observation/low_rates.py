@@ -124,7 +124,7 @@ def _too_regular(free: Intervals, recorded: Intervals) -> tuple[float, float]:
     rest, rest_free = recorded.without_groups(), free.without_groups()
     found, expected = rest_free.log_cv(), rest.log_cv()
     known = (np.minimum(rest.number, rest_free.number) >= MIN_INTERVALS).all(axis=0)
-    known &= np.isfinite(found - expected).all(axis=0)
+    known &= (np.isfinite(found) & np.isfinite(expected)).all(axis=0)
     if not known.any():
         return np.nan, np.nan
     weights = rest.number[:, known].sum(axis=0)
