@@ -5,8 +5,8 @@
 128 units, 3500 training trials of 256 bins, 500 for early stopping, 1000 for the test. The four metrics of 1000
 generated trials against these are medians over 20 draws, with the lowest and highest, beside the floor, the median
 over 100 draws of equally many training trials. Spectra and autocorrelations of latents, drawn five times and encoded
-from the test trials, come with their floor and the 95 % band of real against real. ``--fitted`` judges the model of such
-a fit, saved before, for the last of ``--minutes``.
+from the test trials, come with their floor and the 95 % band of real against real. ``--fitted`` judges the model of
+such a fit, saved before, for the last of ``--minutes``.
 """
 
 import argparse
