@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 SCRIPT = """
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -18,16 +21,20 @@ model = LDNS(channels=16, denoiser_channels=16, num_blocks=1, denoiser_blocks=1)
 devices = int(sys.argv[1])
 model.fit(counts, num_steps=6, devices=devices, accelerator="cpu", progress=False, checkpoint=sys.argv[2], seed=1)
 trained = [report.steps for report in model.reports_.values()]
-print("of", devices, os.environ.get("LOCAL_RANK", "0"), model.sha256(), model.reports_["denoiser"].best_loss, *trained)
+rank = os.environ.get("LOCAL_RANK", "0")
+told = [rank, model.sha256(), model.reports_["denoiser"].best_loss, *trained]
+Path(sys.argv[3], rank).write_text(" ".join(map(str, told)), encoding="utf-8")
 """
 
 
 def fitted(devices, checkpoint):
+    # A file for each process: what both print to one pipe, with Gloo's own messages, may end up in one line.
+    told = Path(tempfile.mkdtemp(dir=checkpoint.parent))
     script = checkpoint.parent / "fit.py"
     script.write_text(SCRIPT, encoding="utf-8")
     environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, str(script), str(devices), str(checkpoint)],
+        [sys.executable, str(script), str(devices), str(checkpoint), str(told)],
         capture_output=True,
         text=True,
         env=environment,
@@ -35,7 +42,7 @@ def fitted(devices, checkpoint):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return sorted(line.split()[2:] for line in done.stdout.splitlines() if line.startswith("of "))
+    return sorted(path.read_text(encoding="utf-8").split() for path in told.iterdir())
 
 
 def test_two_processes_end_with_one_model(tmp_path):
