@@ -23,10 +23,10 @@ from spikeinterface_gen.observation.calibration import calibrate
 from spikeinterface_gen.observation.count_model import CountModel
 from spikeinterface_gen.observation.history_fit import fit_history
 from spikeinterface_gen.observation.synchrony import Synchrony
-from spikeinterface_gen.validation.distances import compare, floors
+from spikeinterface_gen.validation.distances import compare, compare_real
 
 TRAIN_SHARE = 2008 / 2295
-NUM_DRAWS = 20
+NUM_DRAWS, NUM_FLOORS = 20, 20
 GLM_TRIALS, HISTORY_BINS, LAGS_BINS = 200, 10, (-20, 0, 20)
 REFRACTORY = 0.5
 """A unit is taken for refractory where the dip of its training trials is lower."""
@@ -44,7 +44,8 @@ def main() -> None:
     border = round(TRAIN_SHARE * counts.num_trials)
     train, test = counts[:border], counts[border:]
     refractory = dips(train) < REFRACTORY
-    floor = {name: float(np.median(floors(test, train, name))) for name in compare(test, train[: len(test)])}
+    real = compare_real(test, train, num_splits=NUM_FLOORS, seed=0)
+    floor = {name: float(np.median(values)) for name, values in real.items()}
     figures |= {"split": [len(train), len(test)], "floor": floor, "refractory units": int(refractory.sum())}
     figures["dip, recorded"] = round(float(dips(test)[refractory].mean()), 4)
 

@@ -23,8 +23,8 @@ def free_runs(rates, seed):
     """Poisson counts of such rates with low ones lower, of the same means."""
     low, mean = LowRates.of(0.0, rates.reshape(-1, UNITS)), rates.mean(axis=(0, 1))
 
-    def of(g):
-        lower = LowRates(g, low.median).applied(rates)
+    def of(power):
+        lower = LowRates(power, low.median).applied(rates)
         lower = lower * (mean / lower.mean(axis=(0, 1)))
         return np.random.default_rng(seed).poisson(lower).astype(np.uint8)
 
@@ -53,33 +53,33 @@ def test_intervals_are_those_of_statistics():
     np.testing.assert_allclose(np.exp(every.log_cv()[0]), statistics.isi_sd_s() / statistics.isi_mean_s(), rtol=1e-9)
 
 
-@pytest.mark.parametrize("g", [0.0, 0.1, 0.2])
-def test_known_power_is_found(g):
-    recorded = intervals(free_runs(rates_of(1500, 0), 1)(g))
+@pytest.mark.parametrize("power", [0.0, 0.1, 0.2])
+def test_known_power_is_found(power):
+    recorded = intervals(free_runs(rates_of(1500, 0), 1)(power))
     free = free_runs(rates_of(1500, 2), 3)
-    found = fit_low_rates(lambda x: intervals(free(x)), recorded)
+    found = fit_low_rates(lambda power: intervals(free(power)), recorded)
     # What it does grows less than in proportion, and the prior holds it back.
-    assert 0.65 * g - 0.03 < found < g + 0.03
+    assert 0.65 * power - 0.03 < found < power + 0.03
 
 
 def test_what_few_trials_say_counts_for_less():
     recorded = [intervals(free_runs(rates_of(n, 0), 1)(0.15)) for n in (1500, 30)]
     free = free_runs(rates_of(1500, 2), 3)
-    many, few = (fit_low_rates(lambda x: intervals(free(x)), of) for of in recorded)
+    many, few = (fit_low_rates(lambda power: intervals(free(power)), of) for of in recorded)
     assert 0.1 < many < 0.2
     assert 0 <= few < many
 
 
 def test_intervals_that_vary_too_much_are_left_alone():
     free = free_runs(rates_of(300, 2), 3)
-    assert fit_low_rates(lambda g: intervals(free(0.2 + g)), intervals(free(0.0))) == 0.0
+    assert fit_low_rates(lambda power: intervals(free(0.2 + power)), intervals(free(0.0))) == 0.0
 
 
 def test_bounded():
     free = free_runs(rates_of(300, 2), 3)
-    assert fit_low_rates(lambda g: intervals(free(g)), intervals(free(1.5))) == MAX_POWER
+    assert fit_low_rates(lambda power: intervals(free(power)), intervals(free(1.5))) == MAX_POWER
 
 
 def test_units_without_spikes():
     nothing = np.zeros((20, BINS, UNITS), np.uint8)
-    assert fit_low_rates(lambda g: intervals(nothing), intervals(nothing)) == 0.0
+    assert fit_low_rates(lambda power: intervals(nothing), intervals(nothing)) == 0.0

@@ -123,8 +123,8 @@ def fit_population_gain(
         return np.diff(below, axis=1).mean(axis=0)
 
     log_rates, of_free = (np.quantile(y, levels) for y in (log_drawn, np.log(np.maximum(free[0], LEAST))))
-    number, expected = np.histogram(free[1], edges)[0], q(of_free, np.zeros(3)) * len(free[1])
-    correction = (number + KNOWN_FROM) / (expected + KNOWN_FROM)
+    there, by_model = np.histogram(free[1], edges)[0], q(of_free, np.zeros(3)) * len(free[1])
+    correction = (there + KNOWN_FROM) / (by_model + KNOWN_FROM)
 
     def log_q(a: np.ndarray) -> np.ndarray:
         corrected = q(log_rates, a) * correction
